@@ -1,0 +1,61 @@
+# `make demo` on a fresh machine, `make test` before a commit. `make help` lists the rest.
+
+PYTHON ?= python3
+# Test processes. Each computes on one core: two that take all cores each are slower than one.
+WORKERS ?= 2
+
+# A finished environment is marked by what it was made from, not by file times: a fresh checkout
+# beside an environment that is still right needs neither an installation nor a network. (What
+# pyproject.toml says of ruff and all that follows there changes nothing that is installed.)
+MADE := .made-$(shell sed '/^\[tool\.ruff\]/,$$d' pyproject.toml | cat - constraints.txt | cksum | cut -d' ' -f1)
+RUNTIME := .venv/$(MADE)
+DEV := .venv-dev/$(MADE)
+PY := .venv/bin/python
+PY_DEV := .venv-dev/bin/python
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench faults format clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+
+demo: $(RUNTIME) ## the demo bundle over the sample frames, from nothing, in under two minutes
+	$(PY) runtime/infer.py --folder runtime/demo/frames --out out/demo
+
+test: check ## everything that can be tested here: checks first, then the quick tests, then the slow
+	OMP_NUM_THREADS=1 $(PY_DEV) -m pytest -n $(WORKERS)
+
+check: $(DEV) ## format, lint and types
+	$(PY_DEV) -m ruff format --check .
+	$(PY_DEV) -m ruff check .
+	$(PY_DEV) -m mypy
+
+format: $(DEV) ## put the code into the house's format
+	$(PY_DEV) -m ruff format .
+	$(PY_DEV) -m ruff check --fix .
+
+bench: $(RUNTIME) ## how fast the demo bundle runs on this machine
+	$(PY) runtime/bench.py --folder runtime/demo/frames --out out/bench.json
+
+faults: $(DEV) ## killed scans, damaged bundles and images, many more rounds than in `make test`
+	DERMEDGE_FAULT_ROUNDS=$${DERMEDGE_FAULT_ROUNDS:-50} $(PY_DEV) -m pytest tests/faults
+
+clean: ## what was built and measured here; the two environments stay
+	rm -rf build dist out .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	find runtime train calibration export tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(RUNTIME):
+	$(call environment,.venv,.[cpu])
+
+$(DEV):
+	$(call environment,.venv-dev,.[dev])
+
+# $(1): the folder, $(2): what to install. The mark is written last: half an environment is none.
+define environment
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+		{ echo "dermedge needs Python 3.10 or newer. Try: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
+	@test -x $(1)/bin/python || $(PYTHON) -m venv $(1)
+	@echo "Installing dermedge[$(patsubst .[%],%,$(2))] into $(1) …"
+	@$(1)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '$(2)'
+	@rm -f $(1)/.made-* && touch $@
+endef

@@ -1,0 +1,88 @@
+"""OpenVINO on the CPU: the default where there is no NVIDIA device."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+from runtime.backends.base import Engine, Floats, Graph, Shape, at_batch_one, first_line
+from runtime.errors import BackendError, BundleError, missing_extra
+from runtime.machine import cpu
+
+if TYPE_CHECKING:
+    import openvino
+
+
+class OpenVinoEngine(Engine):
+    backend = "openvino"
+
+    def _load(self, graph: Graph, threads: int | None) -> None:
+        core = _core()
+        try:
+            model = core.read_model(graph.content)
+            model.reshape({port: list(_shape(port)) for port in model.inputs})
+        except Exception as exc:
+            raise BundleError(
+                f"{graph.file} is not a graph that OpenVINO can read.",
+                got=first_line(exc),
+                expected="an ONNX file with fixed sizes but for the batch",
+                remedy="export the bundle again",
+            ) from exc
+        try:
+            compiled = core.compile_model(model, "CPU", _settings(threads))
+            self._request = compiled.create_infer_request()
+        except Exception as exc:
+            raise BackendError(
+                f"OpenVINO cannot run {graph.file}.",
+                got=first_line(exc),
+                remedy="--backend onnxruntime  (pip install 'dermedge[ort]')",
+            ) from exc
+        self.device = cpu()[0]
+        self.inputs = _by_name(compiled.inputs, {item.name for item in graph.spec.inputs})
+        self.outputs = _by_name(compiled.outputs, {item.name for item in graph.spec.outputs})
+
+    def _run(self, feeds: dict[str, Floats]) -> dict[str, Floats]:
+        self._request.infer(feeds, share_inputs=True)
+        return {name: self._request.get_tensor(name).data.copy() for name in self.outputs}
+
+    def _free(self) -> None:
+        del self._request
+
+
+@cache
+def _core() -> openvino.Core:
+    try:
+        from openvino import Core
+    except ImportError as exc:
+        raise missing_extra("openvino", "cpu", "The backend 'openvino'") from exc
+    return Core()
+
+
+def _settings(threads: int | None) -> dict[str, object]:
+    settings: dict[str, object] = {
+        # On a CPU with bfloat16 OpenVINO would use it unasked, and answer differently from
+        # every other machine.
+        "INFERENCE_PRECISION_HINT": "f32",
+        "PERFORMANCE_HINT": "LATENCY",
+    }
+    if threads is not None:
+        settings["INFERENCE_NUM_THREADS"] = threads
+    return settings
+
+
+def _by_name(ports: list[openvino.ConstOutput], wanted: set[str]) -> dict[str, Shape]:
+    """Ports under the names that the bundle knows them by.
+
+    Where OpenVINO drops a step that does nothing, one port answers to the names on both its sides.
+    """
+    return {
+        name: _shape(port)
+        for port in ports
+        for name in sorted(wanted & port.get_names()) or [port.any_name]
+    }
+
+
+def _shape(port: openvino.ConstOutput) -> Shape:
+    return at_batch_one(
+        [None if size.is_dynamic else size.get_length() for size in port.get_partial_shape()]
+    )

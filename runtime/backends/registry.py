@@ -1,0 +1,143 @@
+"""Which backends there are, which of them work here, and which one to take.
+
+A backend is a row of the table below: its module is imported only when it is opened.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runtime.backends.base import Engine, Graph
+from runtime.errors import BackendError, BundleError, UsageError, missing_extra
+
+if TYPE_CHECKING:
+    from runtime.bundle import ModelSpec, Variant
+
+AUTO = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    module: str
+    engine: str
+    package: str | None = None  # what has to be importable, and
+    extra: str | None = None  # what to install if it is not
+    automatic: bool = True  # whether `auto` may choose it
+
+
+BACKENDS: dict[str, Row] = {  # in the order in which `auto` prefers them
+    "openvino": Row("runtime.backends.openvino_engine", "OpenVinoEngine", "openvino", "cpu"),
+    "onnxruntime": Row(
+        "runtime.backends.onnxruntime_engine", "OnnxRuntimeEngine", "onnxruntime", "ort"
+    ),
+    "fake": Row("runtime.backends.fake", "FakeEngine", automatic=False),
+}
+
+
+def available_backends() -> dict[str, str | None]:
+    """Every backend, with None where it can be used here and else the reason why it cannot."""
+    return {name: _why_not(row) for name, row in BACKENDS.items()}
+
+
+def _why_not(row: Row) -> str | None:
+    if row.package is None or find_spec(row.package) is not None:
+        return None
+    return f"'{row.package}' is not installed: pip install 'dermedge[{row.extra}]'"
+
+
+def choose_backend(name: str = AUTO) -> str:
+    """The backend asked for, or for `auto` the first that can be used here."""
+    if name == AUTO:
+        return _first_usable()
+    if name not in BACKENDS:
+        raise UsageError(
+            f"There is no backend '{name}'.",
+            expected=", ".join([AUTO, *BACKENDS]),
+            remedy="dermedge doctor  (says what this machine can run)",
+        )
+    row = BACKENDS[name]
+    if row.package is not None and row.extra is not None and _why_not(row):
+        raise missing_extra(row.package, row.extra, f"The backend '{name}'")
+    return name
+
+
+def _first_usable() -> str:
+    reasons = {name: why for name, why in available_backends().items() if BACKENDS[name].automatic}
+    usable = [name for name, why in reasons.items() if why is None]
+    if not usable:
+        raise BackendError(
+            "No engine can run here.",
+            got="; ".join(f"{name}: {why}" for name, why in reasons.items()),
+            expected="at least one backend",
+            remedy="pip install 'dermedge[cpu]'",
+        )
+    return usable[0]
+
+
+def open_engine(
+    backend: str,
+    folder: Path,
+    name: str,
+    model: ModelSpec,
+    threads: int | None = None,
+    *,
+    precision: str | None = None,
+    classes: int = 2,
+) -> Engine:
+    """Load one model of the bundle in `folder`, ready to run: close it, or use it in a `with`.
+
+    `precision` asks for a variant by precision where the model has it, whatever backend the bundle
+    means it for: that is how precisions are compared. `classes` is for a backend that reads no
+    file and cannot know otherwise.
+    """
+    backend = choose_backend(backend)
+    variant = choose_variant(name, model, backend, precision)
+    content = _read_checked(folder / variant.file, variant)
+    graph = Graph(name, variant.file, variant.precision, content, model, classes)
+    row = BACKENDS[backend]
+    engine: type[Engine] = getattr(import_module(row.module), row.engine)
+    return engine(graph, threads)
+
+
+def choose_variant(
+    name: str, model: ModelSpec, backend: str, precision: str | None = None
+) -> Variant:
+    """The first variant of the precision asked for, else the first that suits the backend."""
+    for variant in model.variants:
+        if variant.precision == precision:
+            return variant
+    for variant in model.variants:
+        if not variant.backends or backend in variant.backends:
+            return variant
+    meant_for = sorted({other for variant in model.variants for other in variant.backends})
+    raise BundleError(
+        f"The bundle has no file of '{name}' that {backend} may run.",
+        got="files for " + ", ".join(meant_for),
+        remedy=f"--backend {meant_for[0]}, or export the bundle again with an fp32 file",
+    )
+
+
+def _read_checked(path: Path, variant: Variant) -> bytes:
+    """The file's bytes, hashed as they were read: what is loaded is what the bundle names."""
+    try:
+        content = path.read_bytes()
+    except OSError as exc:
+        raise BundleError(
+            f"The bundle's file {variant.file} cannot be read.",
+            got=exc.strerror or str(exc),
+            remedy="copy the bundle again from where it was made",
+        ) from exc
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != variant.sha256:
+        raise BundleError(
+            f"{variant.file} is not the file that the bundle was made with.",
+            got=f"SHA-256 {digest}",
+            expected=f"SHA-256 {variant.sha256}",
+            remedy="copy the bundle again from where it was made",
+        )
+    return content

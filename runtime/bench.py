@@ -1,0 +1,183 @@
+"""`dermedge bench`: how fast a bundle runs here, engine by engine and as a whole."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from runtime import demo
+from runtime.command import Verb
+from runtime.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from runtime.benchmark import Plan
+    from runtime.sources import Item
+
+SCHEMA = 1
+
+
+@click.command("bench", cls=Verb)
+@click.option("--bundle", type=click.Path(path_type=Path), help="Default: the demo bundle.")
+@click.option("--backend", default="auto", show_default=True, help="As with infer.")
+@click.option(
+    "--image",
+    "images",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A picture to measure with; may be given more than once.",
+)
+@click.option("--folder", type=click.Path(path_type=Path), help="A folder of pictures instead.")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    default=10.0,
+    show_default=True,
+    help="How long to measure, after a warm-up.",
+)
+@click.option("--runs", type=click.IntRange(min=1), help="A number of frames instead of seconds.")
+@click.option("--threads", type=click.IntRange(min=1), help="Of each engine. Default: its own.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write all figures as JSON.")
+def command(
+    bundle: Path | None,
+    backend: str,
+    images: tuple[Path, ...],
+    folder: Path | None,
+    seconds: float,
+    runs: int | None,
+    threads: int | None,
+    out: Path | None,
+) -> None:
+    """Measure a bundle on this machine: each engine, the chain, and what is neither.
+
+    Engines are measured in the chain and, in turns with it, alone on the same inputs: each by
+    itself, and all one after the other as a frame runs them. Without pictures the demo's
+    frames are used. Percentiles are values that were seen, as in trtexec.
+
+    \b
+    Examples:
+      dermedge bench
+      dermedge bench --bundle my-bundle --folder photos --seconds 30 --out bench.json
+      dermedge bench --backend onnxruntime --runs 100
+    """
+    from runtime.benchmark import Plan
+
+    plan = Plan(
+        bundle=bundle or demo.BUNDLE,
+        items=_pictures(images, folder),
+        backend=backend,
+        seconds=seconds,
+        runs=runs,
+        threads=threads,
+    )
+    report = {
+        "schema": SCHEMA,
+        "command": _as_typed(),
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        **_run_with_progress(plan),
+    }
+    _print_report(report)
+    if out is not None:
+        _write(out, report)
+
+
+def _pictures(images: tuple[Path, ...], folder: Path | None) -> list[Item]:
+    from runtime import sources
+
+    if images and folder is not None:
+        raise UsageError("--image and --folder were both given.", expected="one of them")
+    if images:
+        return [item for path in images for item in sources.one_image(path).items]
+    found = list(sources.folder(folder or demo.FRAMES).items)
+    if not found:
+        raise UsageError(f"There are no pictures in {folder or demo.FRAMES}.")
+    return found
+
+
+def _as_typed() -> str:
+    name = sys.argv[0]
+    program = ["python", name] if name.endswith(".py") else [Path(name).name]
+    return shlex.join([*program, *sys.argv[1:]])
+
+
+def _run_with_progress(plan: Plan) -> dict[str, Any]:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from runtime.benchmark import run_benchmark
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("Measuring", total=1.0)
+        return run_benchmark(plan, lambda share: bar.update(task, completed=share))
+
+
+def _write(path: Path, report: dict[str, Any]) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    except OSError as exc:
+        raise UsageError(
+            f"The figures cannot be written to {path}.",
+            got=exc.strerror or str(exc),
+            remedy="Name a file in a folder that can be written to.",
+        ) from exc
+
+
+def _print_report(report: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    bundle, backend, machine = (report[key] for key in ("bundle", "backend", "machine"))
+    console.print(
+        f"[bold]{bundle['name']} {bundle['version']}[/] with {backend['name']} on "
+        f"{backend['device']}, {machine['cores']} cores: {report['frames']} frames"
+    )
+    table = Table(box=None, pad_edge=False)
+    table.add_column("ms")
+    for header in ("p50", "p90", "p95", "p99", "scatter"):
+        table.add_column(header, justify="right")
+    for name, figures in report["engines"].items():
+        _add_row(table, f"{name} ({figures['precision']})", figures["in_chain_ms"])
+        _add_row(table, "[dim]  alone[/]", figures["alone_ms"])
+    _add_row(table, "[bold]all engines[/]", report["all_engines"]["in_chain_ms"])
+    _add_row(table, "[dim]  alone[/]", report["all_engines"]["alone_ms"])
+    for part, figures in report["outside_engines"]["parts_ms"].items():
+        _add_row(table, f"[cyan]{part}[/]", figures)
+    _add_row(table, "[bold]chain[/]", report["chain_ms"])
+    _add_row(table, "[bold]frame, file to record[/]", report["frame_ms"])
+    console.print(table)
+    for line in _sentences(report):
+        console.print(line, highlight=False)
+
+
+def _add_row(table: Table, name: str, figures: dict[str, float]) -> None:
+    shares = [f"{figures[key]:.2f}" for key in ("p50", "p90", "p95", "p99")]
+    table.add_row(name, *shares, f"{figures['cv']:.1%}")
+
+
+def _sentences(report: dict[str, Any]) -> list[str]:
+    load, outside, rate = (
+        report[key] for key in ("load_ms", "outside_engines", "frames_per_second")
+    )
+    peak = report["memory_mib"]["peak"]
+    return [
+        f"Not in an engine: {outside['share_of_chain']:.0%} of the chain, "
+        f"{outside['share_of_frame']:.0%} of a frame.",
+        f"A scan: {rate['scan']:.1f} frames/s, {rate['share']:.0%} of what the engines alone "
+        f"allow ({rate['engines_alone']:.1f}).",
+        f"Opened in {load['verify'] + load['open']:.0f} ms, tested in {load['self_test']:.0f} ms; "
+        f"the first frame took {report['first_frame_ms']:.0f} ms.",
+        f"Peak memory: {peak:.0f} MiB." if peak is not None else "Peak memory: not known here.",
+    ]
+
+
+if __name__ == "__main__":
+    command()

@@ -1,0 +1,205 @@
+"""The contract of a chain: a frame goes in, a result comes out, whatever computed it.
+
+A chain's own part is `_measure`, from a frame to what its networks said. What follows from that,
+quality, temperature, abstention, the record, stands here once, so that the host and the device
+cannot judge differently.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from time import perf_counter
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from runtime.decision import disagreement, judge, temper
+from runtime.errors import BundleError, DermedgeError, InputError
+from runtime.quality import MEASURES, measure_quality
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from runtime.bundle_files import LoadedBundle
+    from runtime.lesion import Lesion
+    from runtime.preprocess import Image
+    from runtime.record import BackendRecord, LesionRecord, Result
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(slots=True)
+class Measured:
+    """What a chain's networks said about one frame, filled in as far as it came."""
+
+    lesion: Lesion | None = None
+    members: dict[str, Floats] = field(default_factory=dict)  # class probabilities of each
+    combined: Floats | None = None  # class probabilities, before the temperature
+    ood: float | None = None
+    timing_ms: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """A result, and what it was made from that no record holds."""
+
+    result: Result
+    lesion: Lesion | None
+    combined: dict[str, float] | None  # before the temperature; None where the status is error
+
+
+class Chain(ABC):
+    """An opened bundle. Close it, or use it in a `with`; one thread at a time may use it."""
+
+    bundle: LoadedBundle
+    backend: BackendRecord
+
+    @abstractmethod
+    def _measure(self, frame: Image, metadata: Mapping[str, object], measured: Measured) -> None:
+        """Fill in `measured`. A DermedgeError here is this frame's failure, not the chain's."""
+
+    @abstractmethod
+    def close(self) -> None: ...
+
+    def process(self, frame: Image, metadata: Mapping[str, object] | None = None) -> Result:
+        return self.analyse(frame, metadata).result
+
+    def analyse(self, frame: Image, metadata: Mapping[str, object] | None = None) -> Analysis:
+        """Judge one BGR frame. What fails on the way is the record's status, not an exception."""
+        from runtime.record import Result
+
+        _check_frame(frame)
+        metadata = metadata or {}
+        started = perf_counter()
+        measured, combined, failure = Measured(), None, None
+        try:
+            self._measure(frame, metadata, measured)
+            combined = _checked_numbers(measured)
+        except DermedgeError as exc:
+            failure = exc.one_line
+        quality = measure_quality(frame, measured.lesion)
+        known: dict[str, Any] = {
+            "bundle": self.bundle.record,
+            "backend": self.backend,
+            "lesion": _lesion_record(measured.lesion),
+            "quality": quality,
+            "metadata": dict(metadata),
+            "threshold": self.bundle.spec.decision.threshold,
+        }
+        if combined is None:
+            known |= {"status": "error", "reason": failure}
+        else:
+            known |= self._judged(measured, combined, quality)
+        total = (perf_counter() - started) * 1e3
+        return Analysis(
+            Result(**known, timing_ms={**measured.timing_ms, "total": total}),
+            measured.lesion,
+            None if combined is None else self._by_class(combined),
+        )
+
+    def _judged(
+        self, measured: Measured, combined: Floats, quality: Mapping[str, float]
+    ) -> dict[str, Any]:
+        spec = self.bundle.spec
+        place = spec.classes.index(spec.decision.score)
+        probabilities = temper(combined, spec.decision.temperature)
+        score = float(probabilities[place])
+        spread = None
+        if len(measured.members) > 1:
+            spread = disagreement([float(said[place]) for said in measured.members.values()])
+        verdict = judge(spec, score, measured.lesion, quality, spread, measured.ood)
+        return {
+            "status": verdict.status,
+            "reason": verdict.reason,
+            "refer": verdict.refer,
+            "probabilities": self._by_class(probabilities),
+            "score": score,
+            "members": {name: self._by_class(said) for name, said in measured.members.items()},
+            "disagreement": spread,
+            "ood": measured.ood,
+        }
+
+    def _by_class(self, values: npt.ArrayLike) -> dict[str, float]:
+        numbers = np.asarray(values, dtype=np.float64).tolist()
+        return dict(zip(self.bundle.spec.classes, numbers, strict=True))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def open_chain(
+    bundle: LoadedBundle,
+    backend: str = "auto",
+    self_test: bool = True,
+    threads: int | None = None,
+) -> Chain:
+    """Load every model of a bundle and prove it on the bundle's golden images."""
+    from runtime.golden import check_golden
+    from runtime.host_chain import HostChain
+
+    check_measures(bundle)
+    chain = HostChain(bundle, backend, threads)
+    try:
+        if self_test:
+            check_golden(chain)
+    except BaseException:
+        chain.close()
+        raise
+    return chain
+
+
+def check_measures(bundle: LoadedBundle) -> None:
+    """A limit on something that is never measured would look kept and never be."""
+    if unknown := sorted(bundle.spec.quality.keys() - MEASURES.keys()):
+        raise BundleError(
+            "quality limits a measure that this dermedge does not take.",
+            got=", ".join(unknown),
+            expected=", ".join(MEASURES),
+            remedy="correct the bundle's quality and seal it again",
+        )
+
+
+def _check_frame(frame: Image) -> None:
+    if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or frame.size == 0:
+        raise InputError(
+            "A frame is not a colour picture.",
+            got=f"{frame.dtype} {frame.shape}",
+            expected="uint8, height × width × 3 in blue, green, red",
+        )
+
+
+def _checked_numbers(measured: Measured) -> Floats:
+    """Networks that overflow say NaN, and every comparison with NaN is quietly false."""
+    for name, said in measured.members.items():
+        if not np.isfinite(said).all():
+            raise DermedgeError(f"'{name}' did not give numbers: its output has NaN or infinity")
+    if measured.combined is None or not np.isfinite(measured.combined).all():
+        raise DermedgeError("the ensemble did not give numbers: its output has NaN or infinity")
+    if measured.ood is not None and not np.isfinite(measured.ood):
+        raise DermedgeError("the measure of unlikeness (ood) is not a number")
+    return measured.combined
+
+
+def _lesion_record(lesion: Lesion | None) -> LesionRecord | None:
+    from runtime.record import LesionRecord
+
+    if lesion is None:
+        return None
+    box = lesion.box
+    return LesionRecord(
+        box=(box.x, box.y, box.width, box.height),
+        area_fraction=lesion.area_fraction,
+        touches_border=lesion.touches_border,
+    )

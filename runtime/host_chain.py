@@ -1,0 +1,214 @@
+"""The chain on the host: engines by name, NumPy and OpenCV between them.
+
+Members run one after another, each with all the cores. Side by side, measured with five networks
+on two cores, large and small, took as long; and so a time belongs to a member.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from runtime.backends.base import Engine
+from runtime.backends.fit import check_fit
+from runtime.backends.registry import choose_backend, open_engine
+from runtime.chain import Chain, Floats, Measured
+from runtime.decision import softmax
+from runtime.errors import BundleError, DermedgeError
+from runtime.lesion import clean_mask, cut_view, find_lesion
+from runtime.preprocess import Image, to_tensor
+
+if TYPE_CHECKING:
+    from runtime.bundle import Bundle, Role, Segment
+    from runtime.bundle_files import LoadedBundle
+    from runtime.lesion import Lesion
+    from runtime.specs import PreprocessSpec
+
+Said = dict[str, Floats]
+"""A model's outputs by name."""
+
+
+class HostChain(Chain):
+    def __init__(
+        self,
+        bundle: LoadedBundle,
+        backend: str = "auto",
+        threads: int | None = None,
+        precision: str | None = None,
+    ) -> None:
+        """`precision` runs each model's variant of that precision, where it has one."""
+        from runtime.record import BackendRecord
+
+        backend = choose_backend(backend)
+        _refuse_what_it_cannot_do(bundle.spec)
+        self.bundle = bundle
+        self._stack = ExitStack()
+        self._engines: dict[str, Engine] = {}
+        try:
+            for name in models_in_use(bundle.spec):
+                engine = open_engine(
+                    backend,
+                    bundle.path,
+                    name,
+                    bundle.spec.models[name],
+                    threads,
+                    precision=precision,
+                    classes=len(bundle.spec.classes),
+                )
+                self._engines[name] = self._stack.enter_context(engine)
+            check_fit(bundle.spec, self._engines)
+        except BaseException:
+            self.close()
+            raise
+        self.backend = BackendRecord(
+            name=backend,
+            mode="host",
+            device=next(iter(self._engines.values())).device,
+            precision={name: engine.precision for name, engine in self._engines.items()},
+        )
+
+    def close(self) -> None:
+        self._stack.close()
+
+    def _measure(self, frame: Image, metadata: Mapping[str, object], measured: Measured) -> None:
+        chain, timing = self.bundle.spec.chain, measured.timing_ms
+        with _timed(timing, "segment"):
+            if chain.segment is not None:
+                measured.lesion = self._segment(frame, chain.segment)
+        with _timed(timing, "crop"):
+            feeds = self._feeds(frame, measured.lesion, metadata)
+        with _timed(timing, "classify"):
+            said = self._classify(feeds)
+        with _timed(timing, "combine"):
+            measured.members = {
+                name: self._take(name, said[name], "probabilities") for name in said
+            }
+            measured.combined = self._combine(said, feeds)
+        measured.ood = self._ood(said)
+
+    def _segment(self, frame: Image, segment: Segment) -> Lesion | None:
+        model = self.bundle.spec.models[segment.model]
+        feeds = {
+            item.name: to_tensor(frame, item.preprocess)
+            for item in model.inputs
+            if item.kind == "image"
+        }
+        mask = self._engines[segment.model].run(feeds)[model.output("mask") or ""][0, 0]
+        if not np.isfinite(mask).all():
+            raise DermedgeError(f"'{segment.model}' did not give a mask: it has NaN or infinity")
+        cleaned = clean_mask(mask, segment.threshold, segment.fill_holes)
+        return find_lesion(cleaned, *frame.shape[:2])
+
+    def _classify(self, feeds: Mapping[str, Said]) -> dict[str, Said]:
+        members = self.bundle.spec.chain.classify
+        return {name: self._engines[name].run(feeds[name]) for name in members}
+
+    def _feeds(
+        self, frame: Image, lesion: Lesion | None, metadata: Mapping[str, object]
+    ) -> dict[str, Said]:
+        """The inputs of all members and the ensemble. What two look at is prepared once."""
+        spec = self.bundle.spec
+        cuts: dict[str, Image] = {}
+        tensors: dict[tuple[str, PreprocessSpec], Floats] = {}
+        row = spec.chain.metadata.encode(metadata) if spec.chain.metadata else None
+        feeds: dict[str, Said] = {}
+        for name in _after_segmentation(spec):
+            feeds[name] = {}
+            for item in spec.models[name].inputs:
+                if item.kind == "image":
+                    key = (item.view, item.preprocess)
+                    if item.view not in cuts:
+                        cuts[item.view] = cut_view(frame, spec.views[item.view], lesion)
+                    if key not in tensors:
+                        tensors[key] = to_tensor(cuts[item.view], item.preprocess)
+                    feeds[name][item.name] = tensors[key]
+                elif item.kind == "metadata" and row is not None:
+                    feeds[name][item.name] = row
+        return feeds
+
+    def _combine(self, said: Mapping[str, Said], feeds: Mapping[str, Said]) -> Floats:
+        combine = self.bundle.spec.chain.combine
+        if combine is None:
+            (name,) = said
+            return self._take(name, said[name], "probabilities")
+        rows = [self._take(name, said[name], combine.takes) for name in said]
+        stacked = np.stack(rows)[None].astype(np.float32)
+        members = {
+            item.name: stacked
+            for item in self.bundle.spec.models[combine.model].inputs
+            if item.kind == "members"
+        }
+        outputs = self._engines[combine.model].run({**feeds[combine.model], **members})
+        return self._take(combine.model, outputs, "probabilities")
+
+    def _take(self, name: str, outputs: Said, role: Role) -> Floats:
+        """One output of a model by role, without its batch. Probabilities may come from logits."""
+        model = self.bundle.spec.models[name]
+        wanted = model.output(role)
+        if wanted is None and role == "probabilities":
+            return softmax(outputs[model.output("logits") or ""][0]).astype(np.float32)
+        return outputs[wanted or ""][0]
+
+    def _ood(self, said: Mapping[str, Said]) -> float | None:
+        """How unlike the training pictures the frame is, to the member that is most surprised."""
+        names = {name: self.bundle.spec.models[name].output("ood") for name in said}
+        values = [float(said[name][out].max()) for name, out in names.items() if out is not None]
+        return max(values, default=None)
+
+
+def models_in_use(spec: Bundle) -> list[str]:
+    """The models a frame passes through, in that order and each once."""
+    first = [spec.chain.segment.model] if spec.chain.segment else []
+    return list(dict.fromkeys([*first, *_after_segmentation(spec)]))
+
+
+def _after_segmentation(spec: Bundle) -> list[str]:
+    last = [spec.chain.combine.model] if spec.chain.combine else []
+    return [*spec.chain.classify, *last]
+
+
+def _refuse_what_it_cannot_do(spec: Bundle) -> None:
+    if spec.chain.purify is not None:
+        raise BundleError(
+            "The bundle asks for purification (chain.purify), which this chain cannot do yet.",
+            got=f"chain.purify: {spec.chain.purify.method}",
+            expected="chain.purify: null",
+            remedy="export the bundle again without it",
+        )
+    takes = spec.chain.combine.takes if spec.chain.combine else "probabilities"
+    for name in spec.chain.classify:
+        if takes != "probabilities" and spec.models[name].output(takes) is None:
+            raise BundleError(
+                f"chain.combine takes {takes}, which the member '{name}' does not give.",
+                got=", ".join(output.role for output in spec.models[name].outputs),
+                remedy="export the bundle again",
+            )
+    if spec.chain.segment is not None:
+        _refuse_segmenter_of_more(spec, spec.chain.segment.model)
+
+
+def _refuse_segmenter_of_more(spec: Bundle, name: str) -> None:
+    """Before the lesion is known there is the whole frame to look at, and nothing else."""
+    for item in spec.models[name].inputs:
+        if item.kind != "image" or spec.views[item.view].area == "lesion":
+            raise BundleError(
+                f"The segmenter '{name}' can only look at the whole frame.",
+                got=f"the input '{item.name}'"
+                + (f" with the view '{item.view}'" if item.kind == "image" else f" ({item.kind})"),
+                expected="an image input with a view whose area is 'frame'",
+                remedy="export the bundle again",
+            )
+
+
+@contextmanager
+def _timed(timing_ms: dict[str, float], stage: str) -> Iterator[None]:
+    """The stage's time is noted where it fails as well: that is part of the record."""
+    started = perf_counter()
+    try:
+        yield
+    finally:
+        timing_ms[stage] = (perf_counter() - started) * 1e3

@@ -1,0 +1,247 @@
+"""`dermedge infer`, also `python runtime/infer.py`: judge an image, a folder or a video."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from runtime.command import Verb
+from runtime.errors import UsageError
+
+if TYPE_CHECKING:
+    from runtime.bundle_files import LoadedBundle
+    from runtime.chain import Chain
+    from runtime.metadata_table import MetadataTable
+    from runtime.out_folder import OutFolder
+    from runtime.scan import Progress
+    from runtime.sources import Sources
+
+DEFAULT_EVERY = 1.0
+
+EXAMPLES = """\b
+Examples:
+  dermedge infer --image lesion.jpg
+  dermedge infer --folder PICTURES --out RESULTS --metadata patients.csv
+  dermedge infer --video visit.mp4 --every 0.5 --bundle BUNDLE
+
+\b
+RESULTS gets results.jsonl (one record a line), results.csv, report.html, run.json and
+overlays/. A folder is searched with its subfolders; a file that cannot be read gets a
+record that says why, and the scan goes on. A scan that was stopped carries on when the
+same command is given again.
+
+\b
+A record of a video frame is named visit.mp4#frame=123, counted from 0.
+The CSV of --metadata has a column 'image' (a path below the folder, a file name, or a
+name without suffix) and the bundle's fields, usually age, sex and site.
+"""
+
+
+@click.command(cls=Verb, epilog=EXAMPLES)
+@click.option("--image", type=click.Path(path_type=Path), help="One image file.")
+@click.option("--folder", type=click.Path(path_type=Path), help="A folder of images.")
+@click.option("--video", type=click.Path(path_type=Path), help="A video file.")
+@click.option("--bundle", type=click.Path(path_type=Path), help="A bundle. [default: the demo]")
+@click.option(
+    "--backend",
+    default="auto",
+    show_default=True,
+    metavar="NAME",
+    help="auto, openvino or onnxruntime.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Where results go. [default: dermedge-results/INPUT-ID]",
+)
+@click.option("--metadata", type=click.Path(path_type=Path), help="A CSV of age, sex, site.")
+@click.option(
+    "--every",
+    type=click.FloatRange(min=0),
+    default=DEFAULT_EVERY,
+    show_default=True,
+    help="Seconds between the frames taken of a video; 0 takes each.",
+)
+@click.option(
+    "--resume/--no-resume",
+    default=True,
+    show_default=True,
+    help="Carry on with what --out holds of the same run, or replace it.",
+)
+def command(
+    image: Path | None,
+    folder: Path | None,
+    video: Path | None,
+    bundle: Path | None,
+    backend: str,
+    out: Path | None,
+    metadata: Path | None,
+    every: float,
+    resume: bool,
+) -> None:
+    """Judge an image, a folder of images or a video with a bundle.
+
+    What comes out is decision support for a trained clinician, not a diagnosis.
+    """
+    _refuse_all_but_one({"--image": image, "--folder": folder, "--video": video})
+    from runtime.backends.registry import choose_backend
+    from runtime.bundle_files import load_bundle
+    from runtime.out_folder import default_folder, open_folder
+
+    if image is not None:
+        from runtime.decode import read_image
+
+        read_image(image)  # ends the command here, with the reason, before anything is made
+    chosen = choose_backend(backend)
+    loaded = load_bundle(_demo() if bundle is None else bundle)
+    path = image or folder or video
+    assert path is not None
+    identity: dict[str, object] = {
+        "bundle": loaded.digest,
+        "backend": chosen,
+        "input": str(path.resolve()).encode("utf-8", "backslashreplace").decode(),
+        "metadata": _digest(metadata),
+        "every": every if video else None,
+    }
+    place = default_folder(path, identity) if out is None else out
+    sources = _sources(image, folder, video, every, place)
+    table = _metadata(metadata, loaded, sources)
+    with open_folder(place, identity, resume) as out_folder:
+        try:
+            _run(out_folder, loaded, chosen, sources, table)
+        except KeyboardInterrupt:
+            click.echo("\nThe same command carries on from here.", err=True)
+            raise
+
+
+def _refuse_all_but_one(given: dict[str, Path | None]) -> None:
+    named = [name for name, value in given.items() if value is not None]
+    if len(named) == 1:
+        return
+    raise UsageError(
+        "infer looks at one thing at a time.",
+        got=" and ".join(named) or "no input",
+        expected="exactly one of " + ", ".join(given),
+        remedy="dermedge infer --image FILE",
+    )
+
+
+def _demo() -> Path:
+    from runtime.demo import BUNDLE
+
+    if not BUNDLE.is_dir():
+        raise UsageError(
+            "The demo bundle is not part of this installation.",
+            got=f"no {BUNDLE}",
+            remedy="Name a bundle with --bundle.",
+        )
+    return BUNDLE
+
+
+def _digest(path: Path | None) -> str | None:
+    """Of the metadata file: results with another age are results of another run."""
+    import hashlib
+
+    try:
+        return None if path is None else hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return None  # said properly where the table is read
+
+
+def _sources(
+    image: Path | None, folder: Path | None, video: Path | None, every: float, out: Path
+) -> Sources:
+    from runtime import sources
+
+    if image is not None:
+        return sources.one_image(image)
+    if folder is not None:
+        found = sources.folder(folder, leave_out=out)
+        if not found.total:
+            raise UsageError(
+                f"{folder} holds no images.",
+                got=f"{found.passed_over} files of other kinds",
+                expected="files that end in " + ", ".join(sources.READ),
+                remedy="Check the folder's name.",
+            )
+        return found
+    from runtime.video import video as video_sources
+
+    assert video is not None
+    return video_sources(video, every)
+
+
+def _metadata(path: Path | None, bundle: LoadedBundle, sources: Sources) -> MetadataTable:
+    from runtime.metadata_table import MetadataTable, load_metadata
+
+    if path is None:
+        return MetadataTable()
+    spec = bundle.spec.chain.metadata
+    table = load_metadata(path, spec, sources.files)
+    notes = []
+    if spec is None:
+        notes.append("this bundle does not use metadata; it is only recorded")
+    if table.unknown_columns:
+        notes.append("not used: column " + ", ".join(table.unknown_columns))
+    if table.without_image:
+        lines = ", ".join(map(str, table.without_image[:5]))
+        more = " …" if len(table.without_image) > 5 else ""
+        notes.append(f"{len(table.without_image)} rows belong to no image here: {lines}{more}")
+    for note in notes:
+        click.echo(f"{path}: {note}", err=True)
+    return table
+
+
+def _run(
+    out: OutFolder, bundle: LoadedBundle, backend: str, sources: Sources, table: MetadataTable
+) -> None:
+    from runtime.chain import open_chain
+    from runtime.run_facts import start_facts
+    from runtime.scan import scan
+    from runtime.screen import ProgressView
+
+    noun = "frame" if sources.kind == "video" else "image"
+    with open_chain(bundle, backend) as chain:
+        words = [Path(sys.argv[0]).name, *sys.argv[1:]]
+        out.save(**start_facts(out, chain, shlex.join(words)))
+        with ProgressView(sources.total, noun + "s") as view:
+            progress = scan(chain, sources, out, table.of, view.show)
+    _finish(out, bundle, chain, sources, progress)
+
+
+def _finish(
+    out: OutFolder, bundle: LoadedBundle, chain: Chain, sources: Sources, progress: Progress
+) -> None:
+    from rich.console import Console
+
+    from runtime.report import write_report
+    from runtime.reporting.wording import count
+    from runtime.results import write_csv
+    from runtime.run_facts import end_facts, summarise
+    from runtime.screen import print_folder, print_image
+
+    summary, unreadable = summarise(out.records)
+    out.save(**end_facts(summary, unreadable, progress))
+    write_csv(out.records, out.path / "results.csv")
+    report = write_report(out.path)
+    console = Console(highlight=False)
+    top = summary.top() or summary.listed()
+    if sources.kind == "image" and len(top) == 1:
+        print_image(console, top[0], bundle.spec)
+    else:
+        noun = "frame" if sources.kind == "video" else "image"
+        print_folder(console, summary, progress, bundle.spec, noun)
+        if unreadable:
+            words = f"{count(unreadable, noun)} could not be read: see the reasons in the report."
+            click.secho(words, fg="yellow")
+    if sources.passed_over:
+        click.echo(f"{count(sources.passed_over, 'file')} of other kinds passed over.")
+    click.echo(f"Report: {report}")
+
+
+if __name__ == "__main__":
+    command()

@@ -1,0 +1,188 @@
+"""results.jsonl: written so that a killed scan loses nothing, read again to carry on.
+
+A line is written whole and at once, and reaches the disk within a second. What a kill or a power
+cut can leave is a torn or empty end; `recover` cuts that off before anything is added.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from time import monotonic
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from runtime.errors import UsageError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from runtime.record import Result
+
+SYNC_SECONDS = 1.0
+
+
+class ResultLog:
+    """Appends records. The lines before it are whole: `recover` has seen to that."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._dirty = False
+        self._synced = monotonic()
+        with writing(path):
+            self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+            self._size = os.fstat(self._file).st_size
+
+    def append(self, result: Result) -> None:
+        line = (result.to_json() + "\n").encode("utf-8")
+        with writing(self.path):
+            try:
+                self._write(line)
+            except OSError:
+                with suppress(OSError):
+                    os.ftruncate(self._file, self._size)  # no half line stays behind
+                raise
+            self._size += len(line)
+            self._dirty = True
+        if monotonic() - self._synced >= SYNC_SECONDS:
+            self.sync()
+
+    def _write(self, line: bytes) -> None:
+        while line:
+            line = line[os.write(self._file, line) :]
+
+    def sync(self) -> None:
+        """To the disk. Called when idle too, so that the last record does not wait for a next."""
+        if self._dirty:
+            with writing(self.path):
+                os.fsync(self._file)
+            self._dirty = False
+        self._synced = monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            self.sync()
+        finally:
+            os.close(self._file)
+
+
+class writing:
+    """Turns what the disk refuses into a message. Everything written before it is kept."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if isinstance(error, OSError):
+            raise UsageError(
+                f"{self.path} cannot be written.",
+                got=error.strerror or str(error),
+                expected="a folder with room and permission for the results",
+                remedy="Make room, or name another folder with --out. What was recorded is kept: "
+                "the same command carries on from there.",
+            ) from error
+
+
+def key_of(source: str, sha256: str) -> bytes:
+    """What makes a record the same: 16 bytes, because a scan remembers every one."""
+    told = f"{len(source)}:{source}:{sha256}".encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(told, digest_size=16).digest()
+
+
+def recover(path: Path) -> set[bytes]:
+    """What is recorded already. Removes torn lines, and records of files that were unreadable.
+
+    Those have no SHA-256. They are tried again, because a disk that was not mounted may be now.
+    """
+    done: set[bytes] = set()
+    if not path.exists():
+        return done
+    kept = 0
+    with writing(path):
+        for line, record in read_lines(path):
+            if _is_final(record):
+                done.add(key_of(record["source"], record["sha256"]))
+                kept += len(line)
+        if kept != path.stat().st_size:
+            _rewrite(path)
+    return done
+
+
+def _rewrite(path: Path) -> None:
+    partial = path.with_name(f".{path.name}.partial")
+    with partial.open("wb") as file:
+        file.writelines(line for line, record in read_lines(path) if _is_final(record))
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def read_lines(path: Path) -> Iterator[tuple[bytes, Any]]:
+    """Each line and what it says, which is None for a torn one."""
+    with path.open("rb") as file:
+        for line in file:
+            yield line, _parsed(line)
+
+
+def _parsed(line: bytes) -> Any:
+    try:
+        return json.loads(line) if line.endswith(b"\n") else None
+    except (ValueError, RecursionError):
+        return None
+
+
+def _is_final(record: Any) -> bool:
+    return (
+        isinstance(record, dict)
+        and isinstance(record.get("source"), str)
+        and isinstance(record.get("sha256"), str)
+        and bool(record["sha256"])
+    )
+
+
+def write_csv(records: Path, table: Path) -> None:
+    """results.csv from results.jsonl in two passes, so that memory does not grow with it."""
+    from runtime.record import Result, flatten
+
+    order = {field.alias or name: i for i, (name, field) in enumerate(Result.model_fields.items())}
+    seen: dict[str, None] = {}
+    for _, record in read_lines(records):
+        if isinstance(record, dict):
+            seen.update(dict.fromkeys(key for key, _ in flatten(record)))
+    # A field that is empty in one record and nested in another is a column only where it nests.
+    dots = ((name, at) for name in seen for at, letter in enumerate(name) if letter == ".")
+    nested = {name[:at] for name, at in dots}
+    columns = sorted(
+        (name for name in seen if name not in nested),
+        key=lambda name: order.get(name.partition(".")[0], len(order)),
+    )
+    partial = table.with_name(f".{table.name}.partial")
+    with writing(table):
+        with partial.open("w", encoding="utf-8", newline="") as file:
+            rows = csv.DictWriter(file, columns, extrasaction="ignore")
+            rows.writeheader()
+            for _, record in read_lines(records):
+                if isinstance(record, dict):
+                    rows.writerow(dict(flatten(record)))
+        partial.replace(table)

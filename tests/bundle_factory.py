@@ -1,0 +1,191 @@
+"""Tiny bundles that are real: ONNX graphs of a few nodes that every engine runs in microseconds.
+
+Dark pixels are the lesion, and a member judges by the mean colour of what it sees. So tests can
+draw a picture and know what should come out.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import onnx
+from onnx import TensorProto, helper
+
+from runtime.bundle_files import LoadedBundle, seal
+
+CLASSES = ("melanoma", "nevus")
+SIZE = 32  # of the segmenter's and the members' inputs
+WEIGHTS = {  # blue, green and red speak for one class or the other, each member in its own way
+    "member_a": ((-6.0, 4.0), (2.0, -3.0), (1.0, 2.0)),
+    "member_b": ((-2.0, 5.0), (0.0, -4.0), (3.0, -1.0)),
+}
+SKIN, DARK = (150, 170, 215), (35, 45, 70)
+
+
+def picture(
+    height: int = 120, width: int = 160, colour: tuple[int, int, int] = DARK, lesion: bool = True
+) -> np.ndarray:
+    """Skin with fine texture, and a dark ellipse a bit off its middle."""
+    frame = np.full((height, width, 3), SKIN, dtype=np.uint8)
+    if lesion:
+        centre, axes = (width * 9 // 20, height // 2), (width // 6, height // 5)
+        cv2.ellipse(frame, centre, axes, 20, 0, 360, colour, cv2.FILLED)
+    texture = np.random.default_rng(0).integers(-6, 7, frame.shape)
+    return np.clip(frame + texture, 0, 255).astype(np.uint8)
+
+
+def segmenter() -> onnx.ModelProto:
+    """The darkness of a pixel through a steep sigmoid."""
+    nodes = [
+        helper.make_node("ReduceMean", ["image"], ["grey"], axes=[1], keepdims=1),
+        helper.make_node("Sub", ["middle", "grey"], ["darkness"]),
+        helper.make_node("Mul", ["darkness", "steepness"], ["logit"]),
+        helper.make_node("Sigmoid", ["logit"], ["mask"]),
+    ]
+    constants = {"middle": np.float32(0.4), "steepness": np.float32(30)}
+    return model(nodes, {"image": (3, SIZE, SIZE)}, {"mask": (1, SIZE, SIZE)}, constants)
+
+
+def member(weights: Any, metadata: int = 0, half: bool = False) -> onnx.ModelProto:
+    """Mean colour, then one linear layer; `half` computes it in 16 bits between 32-bit ends."""
+    kind = np.float16 if half else np.float32
+    inputs = {"image": (3, SIZE, SIZE)}
+    nodes = [
+        helper.make_node("GlobalAveragePool", ["image"], ["pooled"]),
+        helper.make_node("Flatten", ["pooled"], ["colour"]),
+    ]
+    known = "colour"
+    weights = np.asarray(weights, dtype=kind)
+    if metadata:
+        inputs["metadata"] = (metadata,)
+        nodes.append(helper.make_node("Concat", ["colour", "metadata"], ["known"], axis=1))
+        extra = np.linspace(-1, 1, metadata * weights.shape[1]).reshape(metadata, -1)
+        weights, known = np.concatenate([weights, extra.astype(kind)]), "known"
+    ends = TensorProto.FLOAT16 if half else TensorProto.FLOAT
+    nodes += [
+        helper.make_node("Cast", [known], ["cast"], to=ends),
+        helper.make_node("Gemm", ["cast", "weights"], ["narrow"]),
+        helper.make_node("Cast", ["narrow"], ["logits"], to=TensorProto.FLOAT),
+        helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
+    ]
+    count = (weights.shape[1],)
+    outputs = {"probabilities": count, "logits": count}
+    return model(nodes, inputs, outputs, {"weights": weights})
+
+
+def mean_of_members(members: int, classes: int) -> onnx.ModelProto:
+    nodes = [helper.make_node("ReduceMean", ["members"], ["probabilities"], axes=[1], keepdims=0)]
+    return model(nodes, {"members": (members, classes)}, {"probabilities": (classes,)}, {})
+
+
+def model(
+    nodes: list[onnx.NodeProto],
+    inputs: dict[str, tuple[int, ...]],
+    outputs: dict[str, tuple[int, ...]],
+    constants: dict[str, Any],
+) -> onnx.ModelProto:
+    """A float32 graph whose first dimension is the open batch, as every graph in a bundle."""
+
+    def described(shapes: dict[str, tuple[int, ...]]) -> list[onnx.ValueInfoProto]:
+        return [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", *shape])
+            for name, shape in shapes.items()
+        ]
+
+    weights = [onnx.numpy_helper.from_array(np.asarray(v), name) for name, v in constants.items()]
+    graph = helper.make_graph(nodes, "tiny", described(inputs), described(outputs), weights)
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.checker.check_model(made)
+    return made
+
+
+def image_input(view: str) -> dict[str, Any]:
+    preprocess = {"size": [SIZE, SIZE], "mean": [0.0] * 3, "std": [1.0] * 3}
+    return {"kind": "image", "name": "image", "view": view, "preprocess": preprocess}
+
+
+def model_fields(name: str, inputs: list[dict[str, Any]], *roles: str) -> dict[str, Any]:
+    return {
+        "variants": [{"precision": "fp32", "file": f"models/{name}.onnx"}],
+        "inputs": inputs,
+        "outputs": [{"name": role, "role": role} for role in roles],
+    }
+
+
+def bundle_fields() -> dict[str, Any]:
+    """bundle.json of the tiny bundle, as `seal` takes it. Change it before sealing."""
+    members = {
+        name: model_fields(name, [image_input("crop")], "probabilities", "logits")
+        for name in WEIGHTS
+    }
+    together = [{"kind": "members", "name": "members"}]
+    return {
+        "name": "tiny",
+        "version": "1",
+        "created": "2026-01-02T03:04:05Z",
+        "recipe": "none",
+        "intended_use": "tests",
+        "classes": list(CLASSES),
+        "positive": ["melanoma"],
+        "provenance": {"revision": "unknown"},
+        "models": {
+            "segmenter": model_fields("segmenter", [image_input("whole")], "mask"),
+            **members,
+            "ensemble": model_fields("ensemble", together, "probabilities"),
+        },
+        "views": {"whole": {}, "crop": {"area": "lesion", "margin": 0.1, "square": True}},
+        "chain": {
+            "segment": {"model": "segmenter", "threshold": 0.5},
+            "classify": list(WEIGHTS),
+            "combine": {"model": "ensemble"},
+        },
+        "decision": {"score": "melanoma", **operating_point(0.5)},
+    }
+
+
+def operating_point(threshold: float) -> dict[str, Any]:
+    interval = {"low": 0.7, "high": 0.95}
+    reached = {
+        "target_sensitivity": 0.9,
+        "sensitivity": 0.9,
+        "sensitivity_interval": interval,
+        "specificity": 0.8,
+        "specificity_interval": interval,
+        "positives": 40,
+        "negatives": 60,
+        "predictions": "made up",
+    }
+    return {"threshold": threshold, "operating_point": reached}
+
+
+def write_models(folder: Path, weights: dict[str, Any] | None = None) -> None:
+    """The graphs of `bundle_fields`, with other members' weights where they are given."""
+    graphs = {"segmenter": segmenter(), "ensemble": mean_of_members(len(WEIGHTS), len(CLASSES))}
+    for name, values in (WEIGHTS | (weights or {})).items():
+        graphs[name] = member(values)
+    (folder / "models").mkdir(parents=True, exist_ok=True)
+    for name, graph in graphs.items():
+        onnx.save(graph, str(folder / "models" / f"{name}.onnx"))
+
+
+def make_bundle(
+    folder: Path, fields: dict[str, Any] | None = None, weights: dict[str, Any] | None = None
+) -> LoadedBundle:
+    """Write and seal the tiny bundle: graphs, bundle.json, no golden image yet."""
+    write_models(folder, weights)
+    return seal(folder, fields or bundle_fields())
+
+
+def add_golden(bundle: LoadedBundle, backends: tuple[str, ...] = ("openvino",)) -> LoadedBundle:
+    """The same bundle with one golden image, measured on the backends given."""
+    from runtime.bundle_files import fields_of
+    from runtime.golden import measure_golden
+
+    path = bundle.path / "golden" / "dark.png"
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(cv2.imencode(".png", picture())[1].tobytes())
+    golden = measure_golden(bundle, ["golden/dark.png"], backends)
+    return seal(bundle.path, fields_of(bundle) | {"golden": golden})

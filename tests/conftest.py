@@ -1,0 +1,33 @@
+"""What all tests share: the order they run in, and how hypothesis searches."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# A deadline is a wall-clock assertion, which fails on a busy machine and says nothing by it.
+settings.register_profile("house", deadline=None, print_blob=True)
+settings.load_profile("house")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Quick tests first, so that most mistakes show in the first minute."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real images, which no repository holds; tests without it are skipped."""
+    folder = os.environ.get("DERMEDGE_DATA")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("needs real images: set DERMEDGE_DATA to the folder that holds them")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def fault_rounds() -> int:
+    """How often tests/faults breaks what it breaks: a few times, or many in `make faults`."""
+    return int(os.environ.get("DERMEDGE_FAULT_ROUNDS", "3"))

@@ -1,0 +1,233 @@
+"""`dermedge infer` from its arguments to its files and its exit code."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from runtime import infer as infer_module
+from runtime.cli import main
+from tests.bundle_factory import bundle_fields, make_bundle, picture
+from tests.runtime.scans import bundle_at, infer, records_in, write_pictures
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return bundle_at(tmp_path_factory.mktemp("infer") / "bundle")
+
+
+@pytest.fixture(autouse=True)
+def _within(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_a_folder(bundle: Path) -> None:
+    write_pictures(Path("in") / "sub", 12)
+    write_pictures(Path("in"), 1)
+    Path("in/notes.txt").write_text("x")
+    Path("in/broken.jpg").write_bytes(b"\xff\xd8\xff")
+    result = infer("--folder", "in", "--bundle", bundle, "--out", "out")
+    assert result.exit_code == 0, result.output
+    assert sorted(p.name for p in Path("out").iterdir()) == [
+        "overlays",
+        "report.html",
+        "results.csv",
+        "results.jsonl",
+        "run.json",
+    ]
+    assert len(records_in(Path("out"))) == 14
+    with open("out/results.csv", encoding="utf-8", newline="") as file:
+        assert len(list(csv.DictReader(file))) == 14
+    text = " ".join(result.stdout.split())
+    assert "14 images" in text
+    assert "1 error" in text
+    assert "1 image could not be read" in text
+    assert "1 file of other kinds passed over" in text
+    assert "not a diagnosis" in text
+    assert "out/report.html" in text
+    run = json.loads(Path("out/run.json").read_text(encoding="utf-8"))
+    assert run["images"] == 14
+    assert run["unreadable"] == 1
+    assert run["counts"]["error"] == 1
+    assert run["backend"]["name"] == "fake"
+    assert run["finished"]
+    assert run["last_session"]["rate"] > 0
+
+
+def test_one_image(bundle: Path) -> None:
+    write_pictures(Path("in"), 1)
+    result = infer("--image", "in/p000.png", "--bundle", bundle)
+    assert result.exit_code == 0, result.output
+    text = " ".join(result.stdout.split())
+    assert "p000.png" in text
+    assert "melanoma" in text
+    assert "not a diagnosis" in text
+    (out,) = Path("dermedge-results").iterdir()
+    assert out.name.startswith("p000.png-")
+    assert str(out / "report.html") in text
+    (record,) = records_in(out)
+    assert record["source"] == "p000.png"
+    again = infer("--image", "in/p000.png", "--bundle", bundle)
+    assert again.exit_code == 0
+    assert len(records_in(out)) == 1
+
+
+def test_a_video(bundle: Path) -> None:
+    writer = cv2.VideoWriter("clip.avi", cv2.VideoWriter.fourcc(*"MJPG"), 10, (160, 120))
+    if not writer.isOpened():
+        pytest.skip("this OpenCV writes no video")
+    for _ in range(10):
+        writer.write(picture())
+    writer.release()
+    Path("m.csv").write_text("image,age\nclip,50\n")
+    result = infer(
+        *("--video", "clip.avi", "--every", "0.3", "--bundle", bundle),
+        *("--out", "out", "--metadata", "m.csv"),
+    )
+    assert result.exit_code == 0, result.output
+    records = records_in(Path("out"))
+    assert [r["source"] for r in records] == [f"clip.avi#frame={i}" for i in (0, 3, 6, 9)]
+    assert all(r["metadata"] == {"age": 50.0} for r in records)
+    assert "4 frames" in result.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["--image", "a", "--folder", "b"], ["--folder", "b", "--video", "c"]]
+)
+def test_exactly_one_input(arguments: list[str]) -> None:
+    result = infer(*arguments)
+    assert result.exit_code == 2
+    assert "exactly one of --image, --folder, --video" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["--image", "missing.jpg"], 2, "No such file"),
+        (["--image", "empty.jpg"], 2, "is empty"),
+        (["--image", "in"], 2, "--folder"),
+        (["--folder", "missing"], 2, "not a folder"),
+        (["--folder", "none"], 2, "holds no images"),
+        (["--video", "empty.jpg"], 2, "cannot be opened as a video"),
+        (["--folder", "in", "--bundle", "missing"], 3, "not a bundle"),
+        (["--folder", "in", "--backend", "abacus"], 2, "no backend 'abacus'"),
+        (["--folder", "in", "--metadata", "missing.csv"], 2, "missing.csv cannot be read"),
+        (["--folder", "in", "--out", "empty.jpg"], 2, "cannot be written"),
+        (["--folder", "in", "--every", "-1"], 2, "-1"),
+    ],
+)
+def test_bad_usage(bundle: Path, arguments: list[str], code: int, says: str) -> None:
+    write_pictures(Path("in"), 1)
+    Path("none").mkdir()
+    Path("empty.jpg").write_bytes(b"")
+    before = sorted(Path().iterdir())
+    result = CliRunner().invoke(
+        main, ["infer", "--bundle", str(bundle), "--backend", "fake", *arguments]
+    )
+    assert result.exit_code == code, result.output
+    assert says in result.stderr
+    assert "Traceback" not in result.output
+    assert sorted(Path().iterdir()) == before  # nothing made on the way
+
+
+def test_another_bundle_is_refused_and_no_resume_replaces(bundle: Path) -> None:
+    write_pictures(Path("in"), 3)
+    other = make_bundle(Path("other"), bundle_fields() | {"version": "2"}).path
+    assert infer("--folder", "in", "--bundle", bundle, "--out", "out").exit_code == 0
+    refused = infer("--folder", "in", "--bundle", other, "--out", "out")
+    assert refused.exit_code == 2
+    assert "another bundle" in refused.stderr
+    assert "--no-resume" in refused.stderr
+    replaced = infer("--folder", "in", "--bundle", other, "--out", "out", "--no-resume")
+    assert replaced.exit_code == 0
+    assert {r["bundle"]["version"] for r in records_in(Path("out"))} == {"2"}
+    assert len(records_in(Path("out"))) == 3
+
+
+def test_a_folder_scanned_into_itself(bundle: Path) -> None:
+    write_pictures(Path(), 2)
+    for count in (2, 3):
+        write_pictures(Path(), count)
+        result = infer("--folder", ".", "--bundle", bundle, "--out", "out")
+        assert result.exit_code == 0, result.output
+        sources = [r["source"] for r in records_in(Path("out")) if r["status"] == "ok"]
+        assert sorted(sources) == [f"p00{i}.png" for i in range(count)]
+
+
+def test_names_that_are_hard_to_print(bundle: Path) -> None:
+    (name,) = write_pictures(Path("in"), 1)
+    data = Path("in", name).read_bytes()
+    for odd in ("-dash.png", "two\nlines.png", "[bold]x[red].png", "皮膚 é.png"):
+        Path("in", odd).write_bytes(data)
+    with open(os.fsencode("in") + b"/caf\xe9.png", "wb") as file:
+        file.write(data)
+    result = infer("--folder", "in", "--bundle", bundle, "--out", "out")
+    assert result.exit_code == 0, result.output
+    sources = {r["source"] for r in records_in(Path("out"))}
+    assert sources == {
+        name, "-dash.png", "two\nlines.png", "[bold]x[red].png", "皮膚 é.png", "caf\\xe9.png"
+    }  # fmt: skip
+    assert "two\\nlines.png" in result.stdout
+    assert "[bold]x[red].png" in result.stdout
+    assert len(list(Path("out/overlays").iterdir())) == 6
+    one = infer("--image", "in/-dash.png", "--bundle", bundle, "--out", "one")
+    assert one.exit_code == 0
+
+
+def test_metadata_notes(bundle: Path) -> None:
+    write_pictures(Path("in"), 1)
+    Path("m.csv").write_text("image,age,phone\np000,50,1\nq,1,2\n")
+    result = infer(*("--folder", "in", "--bundle", bundle, "--out", "out", "--metadata", "m.csv"))
+    assert result.exit_code == 0
+    assert "column phone" in result.stderr
+    assert "1 rows belong to no image here: 3" in result.stderr
+    assert "does not use metadata" in result.stderr
+    changed = "image,age\np000,51\n"
+    Path("m.csv").write_text(changed)
+    again = infer(*("--folder", "in", "--bundle", bundle, "--out", "out", "--metadata", "m.csv"))
+    assert again.exit_code == 2
+    assert "other metadata" in again.stderr
+
+
+def test_ctrl_c_says_how_to_carry_on(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from runtime.host_chain import HostChain
+
+    write_pictures(Path("in"), 6)
+    real, seen = HostChain.analyse, []
+
+    def analyse(chain: HostChain, frame: np.ndarray, metadata: dict[str, object]) -> object:
+        seen.append(frame)
+        if len(seen) == 4:
+            raise KeyboardInterrupt
+        return real(chain, frame, metadata)
+
+    monkeypatch.setattr(HostChain, "analyse", analyse)
+    result = infer("--folder", "in", "--bundle", bundle, "--out", "out")
+    assert result.exit_code == 130
+    assert "carries on" in result.stderr
+    assert len(records_in(Path("out"))) == 3
+    assert len(seen) == 4
+
+
+def test_an_installation_without_a_demo(monkeypatch: pytest.MonkeyPatch) -> None:
+    from runtime import demo
+
+    monkeypatch.setattr(demo, "BUNDLE", Path("nowhere"))
+    write_pictures(Path("in"), 1)
+    result = infer("--folder", "in")
+    assert result.exit_code == 2
+    assert "--bundle" in result.stderr
+
+
+def test_help_has_examples() -> None:
+    result = CliRunner().invoke(infer_module.command, ["--help"])
+    assert "dermedge infer --folder" in result.output
+    assert "not a diagnosis" in result.output
+    assert all(len(line) <= 100 for line in result.output.splitlines())
