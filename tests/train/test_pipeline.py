@@ -1,0 +1,167 @@
+"""The order of stages and who sees which image, with a stand-in for the training itself.
+
+The stand-in saves a network whose last bias tells which part it is of, so that every prediction
+says who made it.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tests.train.tiny import tiny_recipe, write_data
+from train import pipeline
+from train.data import metrics
+from train.data.open_dataset import open_dataset
+from train.data.table import Table
+from train.datasets import ViewDataset
+from train.ensemble import combine, fit_ensemble
+from train.models.locally_connected import LocallyConnected
+from train.pipeline import Pipeline
+from train.recipe import Recipe
+from train.tasks import MemberTask, Task
+from train.trainer import WEIGHTS, Machine, load_network, save_network
+
+MARK = (2.0, 0.0, -1.0)  # the bias of fold 1, of fold 2 and of the network that ships
+
+
+class Trainings:
+    """Which rows each network was trained on and stopped by, in the order of training."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, tuple[list[int], list[int]]] = {}
+
+    def __call__(
+        self, task: Task, train_set: ViewDataset, stop_set: ViewDataset | None, *rest: Any
+    ) -> None:
+        _, folder, _, _, label = rest
+        self.rows[label] = (train_set.rows, stop_set.rows if stop_set else [])
+        if isinstance(task, MemberTask):
+            part = {"0": 0, "1": 1, "final": 2}[folder.name]
+            with torch.no_grad():
+                task.model.head.bias[0] = MARK[part]  # type: ignore[union-attr,index,operator]
+        save_network(task.model, folder / WEIGHTS)
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Table:
+    return open_dataset(write_data(tmp_path_factory.mktemp("data") / "set"))
+
+
+@pytest.fixture
+def run(
+    table: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[dict[str, Any]], Trainings]:
+    """Runs a recipe in one folder; gives back what had to be trained for it."""
+
+    def again(fields: dict[str, Any]) -> Trainings:
+        trainings = Trainings()
+        monkeypatch.setattr(pipeline, "train_network", trainings)
+        monkeypatch.setattr(metrics, "RESAMPLES", 10)  # intervals are not what is tested here
+        recipe = Recipe.model_validate(fields)
+        Pipeline(recipe, table, folds_of(table), tmp_path / "run", Machine(workers=0)).run()
+        return trainings
+
+    return again
+
+
+Run = Callable[[dict[str, Any]], Trainings]
+FOLDS = ("fold 1", "fold 2", "on all images")
+EVERYTHING = [f"{name} {fold}" for name in ("segmenter", "first", "second") for fold in FOLDS]
+
+
+def folds_of(table: Sequence[object]) -> np.ndarray:
+    return np.arange(len(table)) % 2
+
+
+def member_probabilities(run: Path, member: str) -> np.ndarray:
+    with (run / "oof.csv").open(newline="") as text:
+        rows = list(csv.DictReader(text))
+    names = [name for name in rows[0] if name.startswith(f"members.{member}.")]
+    return np.array([[float(row[name]) for name in names] for row in rows])
+
+
+def test_no_network_sees_the_images_it_is_judged_on(run: Run, table: Table) -> None:
+    trained = run(tiny_recipe()).rows
+    assert sorted(trained) == sorted(EVERYTHING)
+    for label, (rows, stop) in trained.items():
+        used = set(rows) | set(stop)
+        assert not set(rows) & set(stop), "early stopping watches images of its own"
+        assert bool(stop) == label.startswith("second")
+        left_out = {"fold 1": {0}, "fold 2": {1}}.get(label.partition(" ")[2], set())
+        assert used == {row for row in range(len(table)) if row % 2 not in left_out}
+
+
+def test_predictions_are_of_the_network_that_left_the_image_out(
+    run: Run, table: Table, tmp_path: Path
+) -> None:
+    run(tiny_recipe())
+    melanoma = member_probabilities(tmp_path / "run", "first")[:, 0]
+    by_fold = [melanoma[folds_of(table) == fold] for fold in (0, 1)]
+    assert by_fold[0].min() > 0.6, "judged by the network marked with a bias of 2"
+    assert by_fold[1].max() < 0.5, "judged by the one marked with 0; the shipped one has -1"
+
+
+def test_the_ensemble_of_a_fold_was_not_fitted_on_it(
+    run: Run, table: Table, tmp_path: Path
+) -> None:
+    fields = tiny_recipe()
+    run(fields)
+    folder, recipe = tmp_path / "run", Recipe.model_validate(fields).ensemble
+    members = np.stack([member_probabilities(folder, name) for name in ("first", "second")], axis=1)
+    with (folder / "oof.csv").open(newline="") as text:
+        said = np.array(
+            [[float(row[f"p.{c}"]) for c in table.classes] for row in csv.DictReader(text)]
+        )
+    for fold in (0, 1):
+        here = folds_of(table) == fold
+        honest = fit_ensemble(members[~here], table.targets[~here], recipe, seed=0)
+        np.testing.assert_allclose(combine(honest, members[here]), said[here], atol=1e-4)
+        stored = load_network(
+            LocallyConnected(2, 3, recipe.filters), folder / "ensemble" / str(fold) / WEIGHTS
+        )
+        assert isinstance(stored, LocallyConnected)
+        np.testing.assert_allclose(combine(stored, members[here]), said[here], atol=1e-4)
+        told = fit_ensemble(members, table.targets, recipe, seed=0)
+        assert not np.allclose(combine(told, members[here]), said[here], atol=1e-3)
+
+
+def test_a_second_run_trains_nothing(run: Run, tmp_path: Path) -> None:
+    run(tiny_recipe())
+    files = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if p.is_file()}
+    assert run(tiny_recipe()).rows == {}
+    assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if p.is_file()} == files
+
+
+def test_only_what_depends_on_a_change_is_done_again(run: Run) -> None:
+    run(fields := tiny_recipe())
+    fields["ensemble"]["epochs"] = 5
+    fields["about"] = fields["intended_use"] = "a word is not an input"
+    assert run(fields).rows == {}
+    fields["members"]["first"]["features"] = 8
+    assert set(run(fields).rows) == {f"first {fold}" for fold in FOLDS}
+    fields["views"]["lesion"]["margin"] = 0.3
+    assert set(run(fields).rows) == {f"second {fold}" for fold in FOLDS}
+    fields["segmenter"]["threshold"] = 0.4  # moves every crop, but no whole frame
+    assert set(run(fields).rows) == {
+        f"{name} {fold}" for name in ("segmenter", "second") for fold in FOLDS
+    }
+    fields["seed"] = 1
+    assert sorted(run(fields).rows) == sorted(EVERYTHING)
+
+
+def test_a_changed_ensemble_gives_other_predictions(run: Run, tmp_path: Path) -> None:
+    run(fields := tiny_recipe())
+    before = (tmp_path / "run" / "oof.csv").read_text()
+    fields["ensemble"]["epochs"] = 5
+    run(fields)
+    assert (tmp_path / "run" / "oof.csv").read_text() != before
+    assert sorted(p.name for p in (tmp_path / "run" / "ensemble").iterdir() if p.is_dir()) == [
+        "0", "1", "final",
+    ]  # fmt: skip

@@ -1,0 +1,123 @@
+"""A recipe is checked before anything is trained: a misspelt one must not cost a night."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from runtime.errors import UsageError
+from tests.train.tiny import tiny_recipe
+from train.recipe import load_recipe, parse_recipe, shipped_recipes
+
+Change = Callable[[dict[str, Any]], object]
+
+
+def refused(fields: object) -> UsageError:
+    with pytest.raises(UsageError) as caught:
+        parse_recipe(yaml.safe_dump(fields), "mine.yaml")
+    assert "mine.yaml" in caught.value.what
+    return caught.value
+
+
+@pytest.mark.parametrize("name", shipped_recipes())
+def test_shipped_recipes_load_and_bear_their_name(name: str) -> None:
+    recipe = load_recipe(name)
+    assert recipe.name == name
+    assert recipe.score in recipe.positive
+    assert "not a diagnosis" in recipe.intended_use
+
+
+def test_ding_is_the_paper() -> None:
+    recipe = load_recipe("ding")
+    backbones = [member.backbone for member in recipe.members.values()]
+    assert backbones == [
+        "inception_v3", "densenet169", "resnet50", "inception_resnet_v2", "legacy_xception",
+    ]  # fmt: skip
+    assert recipe.pretrained
+    assert recipe.segmenter.size == (256, 256)
+    assert recipe.ensemble.filters == 20
+    for name, member in recipe.members.items():
+        training = recipe.training_of(name)
+        assert (member.size, member.se_width, member.features) == ((224, 224), 128, 128)
+        assert recipe.views[member.view].area == "lesion"
+        assert (training.optimizer, training.rate, training.epochs) == ("adam", 1e-4, 100)
+        assert (training.augmentation.rotate, training.augmentation.shift) == (180, 0.1)
+
+
+def test_demo_is_dings_shape_in_a_small_size() -> None:
+    recipe = load_recipe("demo")
+    assert len(recipe.members) == 5
+    assert recipe.ensemble.filters == 20
+    assert {"frame", "lesion"} == {recipe.views[m.view].area for m in recipe.members.values()}
+    assert recipe.training_of("whole_scratch").epochs != recipe.training.epochs
+
+
+def test_a_path_is_a_recipe_too(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(yaml.safe_dump(tiny_recipe()))
+    assert load_recipe(str(file)).name == "tiny"
+
+
+BAD: list[tuple[str, Change]] = [
+    ("training.epoch", lambda r: r["training"].update(epoch=3)),
+    ("training.rate", lambda r: r["training"].update(rate=0)),
+    ("training.optimizer", lambda r: r["training"].update(optimizer="sgd")),
+    ("training.augmentation.rotation", lambda r: r["training"]["augmentation"].update(rotation=9)),
+    ("members.first.view", lambda r: r["members"]["first"].update(view="hole")),
+    ("members.first.sizes", lambda r: r["members"]["first"].update(sizes=[8, 8])),
+    ("members.a/b", lambda r: r["members"].update({"a/b": r["members"]["first"]})),
+    ("members.segmenter", lambda r: r["members"].update(segmenter=r["members"]["first"])),
+    ("members", lambda r: r.update(members={})),
+    ("segmenter.network", lambda r: r["segmenter"].update(network={"kind": "vnet"})),
+    ("segmenter", lambda r: r["segmenter"].update(size=[64, 72])),
+    ("views.whole.source", lambda r: r["views"]["whole"].update(source="purified")),
+    ("'melanom' is not one of the classes", lambda r: r.update(score="melanom")),
+    ("'mole' is not one of the classes", lambda r: r.update(positive=["mole"])),
+    ("classes has a name twice", lambda r: r["classes"].append("melanoma")),
+    ("folds", lambda r: r.update(folds=1)),
+    ("about", lambda r: r.pop("about")),
+]
+
+
+@pytest.mark.parametrize(("field", "change"), BAD, ids=[field for field, _ in BAD])
+def test_what_does_not_fit_is_refused_by_name(field: str, change: Change) -> None:
+    fields = tiny_recipe()
+    parse_recipe(yaml.safe_dump(fields), "mine.yaml")
+    change(fields)
+    assert field in str(refused(fields).got)
+
+
+@pytest.mark.parametrize("text", ["", "just words", "- a\n- list\n"])
+def test_something_else_than_fields(text: str) -> None:
+    with pytest.raises(UsageError, match="does not fit"):
+        parse_recipe(text, "mine.yaml")
+
+
+@pytest.mark.parametrize("content", [b"name: [", b"a: b: c", b"name: \xff\xfe", b"a: \x00"])
+def test_not_yaml(content: bytes, tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_bytes(content)
+    with pytest.raises(UsageError, match=r"not valid YAML|cannot be read"):
+        load_recipe(str(file))
+
+
+def test_yaml_that_names_a_python_object_is_not_built() -> None:
+    with pytest.raises(UsageError, match="not valid YAML"):
+        parse_recipe("!!python/object/apply:os.getcwd []", "mine.yaml")
+
+
+def test_an_unknown_name_lists_the_shipped_ones(tmp_path: Path) -> None:
+    for name in ("dign", str(tmp_path), str(tmp_path / "none.yaml")):
+        with pytest.raises(UsageError) as caught:
+            load_recipe(name)
+        assert caught.value.got == name
+        assert "ding" in str(caught.value.expected)
+
+
+def test_every_shipped_recipe_is_documented() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "recipes.md").read_text(encoding="utf-8")
+    assert [name for name in shipped_recipes() if f"`{name}.yaml`" not in text] == []

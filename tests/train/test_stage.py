@@ -1,0 +1,81 @@
+"""Stages: skipped when nothing changed, resumed when killed, begun afresh when anything did."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from train.stage import Stage, fingerprint, write_json
+
+JSON = st.dictionaries(st.text(), st.integers() | st.text() | st.lists(st.floats(-9, 9)))
+
+
+def begun(folder: Path, **inputs: object) -> Stage:
+    """A stage that got as far as its first checkpoint."""
+    stage = Stage.of(folder / "stage", inputs)
+    stage.begin()
+    (stage.folder / "last.ckpt").write_text("half")
+    return stage
+
+
+def test_a_finished_stage_is_done_and_a_begun_one_is_not(tmp_path: Path) -> None:
+    stage = begun(tmp_path, rate=1)
+    assert not stage.done
+    stage.finish({"auc": 0.5})
+    assert Stage.of(tmp_path / "stage", {"rate": 1}).done
+    assert stage.facts()["auc"] == 0.5
+    assert not Stage.of(tmp_path / "stage", {"rate": 2}).done
+
+
+def test_a_killed_stage_keeps_its_checkpoint(tmp_path: Path) -> None:
+    begun(tmp_path, rate=1)
+    again = Stage.of(tmp_path / "stage", {"rate": 1})
+    again.begin()
+    assert (again.folder / "last.ckpt").read_text() == "half"
+
+
+@pytest.mark.parametrize("finished", [False, True])
+def test_changed_inputs_drop_what_was_there(finished: bool, tmp_path: Path) -> None:
+    stage = begun(tmp_path, rate=1)
+    if finished:
+        stage.finish()
+    other = Stage.of(tmp_path / "stage", {"rate": 2})
+    other.begin()
+    assert not (other.folder / "last.ckpt").exists()
+    assert not other.done
+    assert not stage.done
+
+
+def test_a_stage_begun_again_is_not_done_until_it_is_finished_again(tmp_path: Path) -> None:
+    stage = begun(tmp_path, rate=1)
+    stage.finish()
+    stage.begin()
+    assert not stage.done
+
+
+@pytest.mark.parametrize("content", ["", "{", "{}", '{"key": null}'])
+def test_a_damaged_stamp_counts_as_none(content: str, tmp_path: Path) -> None:
+    stage = begun(tmp_path, rate=1)
+    stage.finish()
+    (stage.folder / "stage.json").write_text(content)
+    assert not stage.done
+
+
+@given(JSON)
+def test_a_key_depends_on_what_is_said_not_on_its_order(inputs: dict[str, object]) -> None:
+    backwards = dict(reversed(inputs.items()))
+    assert fingerprint(inputs) == fingerprint(backwards)
+    assert fingerprint(inputs) != fingerprint({"inputs": inputs})
+
+
+def test_json_is_replaced_whole(tmp_path: Path) -> None:
+    file = tmp_path / "a.json"
+    write_json(file, {"a": 1})
+    with pytest.raises(TypeError):
+        write_json(file, {"a": object()})
+    assert json.loads(file.read_text()) == {"a": 1}
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]

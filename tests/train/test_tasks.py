@@ -1,0 +1,113 @@
+"""Losses, class weights and the schedule."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn import functional
+
+from train.recipe import Training
+from train.tasks import WARM_UP, MemberTask, SegmenterTask, _cosine, class_weights
+
+TRAINING = Training(epochs=1)
+TARGETS = st.lists(st.integers(0, 3), min_size=1, max_size=60)
+
+
+@given(TARGETS, st.sampled_from(["sqrt", "balanced"]))
+def test_class_weights_favour_the_rare_and_average_to_one(targets: list[int], how: str) -> None:
+    weights = class_weights(targets, 4, how)
+    assert weights is not None
+    counts = torch.bincount(torch.tensor(targets), minlength=4)
+    assert bool((weights > 0).all())
+    assert bool(torch.isfinite(weights).all())
+    assert float(weights[torch.tensor(targets)].mean()) == pytest.approx(1, rel=1e-3)
+    power = 1.0 if how == "balanced" else 0.5
+    for one in set(targets):
+        for other in set(targets):
+            ratio = float(counts[other] / counts[one]) ** power
+            assert float(weights[one] / weights[other]) == pytest.approx(ratio, rel=1e-4)
+
+
+def test_no_class_weights() -> None:
+    assert class_weights([0, 0, 1], 2, "none") is None
+
+
+def test_balanced_classes_weigh_the_same_in_the_loss() -> None:
+    class Constant(nn.Module):
+        def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            return images.flatten(1)[:, :2], images
+
+    targets = [0] * 9 + [1]
+    logits = torch.randn(10, 2, 1, 1)
+    task = MemberTask(Constant(), TRAINING, class_weights(targets, 2, "balanced"))
+    each = functional.cross_entropy(logits[:, :, 0, 0], torch.tensor(targets), reduction="none")
+    expected = (each[:9].mean() + each[9]) / 2
+    assert torch.allclose(task.loss(logits, torch.tensor(targets)), expected)
+    assert not any("class_weights" in name for name in task.state_dict())
+
+
+# --- segmentation --------------------------------------------------------------------------------
+
+
+def loss_of(probabilities: torch.Tensor, masks: torch.Tensor) -> float:
+    """The loss of a network that says exactly these probabilities."""
+    task = SegmenterTask(nn.Identity(), TRAINING)
+    return float(task.loss(torch.logit(probabilities, eps=1e-7), masks))
+
+
+def mask(*pixels: int) -> torch.Tensor:
+    flat = torch.zeros(1, 1, 16, 16)
+    flat.view(-1)[list(pixels)] = 1
+    return flat
+
+
+def test_a_perfect_mask_costs_nothing() -> None:
+    for truth in (mask(*range(90)), mask()):
+        assert loss_of(truth, truth) == pytest.approx(0, abs=1e-3)
+
+
+def test_a_wrong_mask_costs_more_the_further_it_is() -> None:
+    truth = mask(*range(90))
+    costs = [loss_of(mask(*range(start, start + 90)), truth) for start in (0, 30, 60, 90)]
+    assert costs == sorted(costs)
+    assert costs[-1] > 1
+
+
+def test_the_dice_part_by_hand() -> None:
+    truth, said = mask(*range(100)), torch.full((1, 1, 16, 16), 0.25)
+    dice = (2 * 0.25 * 100 + 1) / (0.25 * 256 + 100 + 1)
+    entropy = -(100 * math.log(0.25) + 156 * math.log(0.75)) / 256
+    assert loss_of(said, truth) == pytest.approx(entropy + 1 - dice, rel=1e-5)
+
+
+def test_images_count_alike_whatever_their_lesions_size() -> None:
+    """Dice is taken image by image: a large lesion does not drown a small one."""
+    truth = torch.cat([mask(*range(200)), mask(0, 1)])
+    said = torch.cat([mask(*range(200)), mask()])
+    pixel_part = functional.binary_cross_entropy_with_logits(torch.logit(said, eps=1e-7), truth)
+    assert loss_of(said, truth) - float(pixel_part) == pytest.approx((1 - 1 / 3) / 2, abs=1e-3)
+
+
+# --- the schedule --------------------------------------------------------------------------------
+
+
+@given(st.floats(0, 2))
+def test_the_rate_is_never_negative_nor_above_its_peak(share: float) -> None:
+    assert 0 <= _cosine(share) <= 1 + 0.01
+
+
+def test_the_rate_rises_then_falls_to_nothing() -> None:
+    steps = [step / 1000 for step in range(1001)]
+    rates = [_cosine(step) for step in steps]
+    top = rates.index(max(rates))
+    assert steps[top] == pytest.approx(WARM_UP, abs=0.002)
+    assert 0 < rates[0] < 0.05
+    assert rates[:top] == sorted(rates[:top])
+    assert rates[top:] == sorted(rates[top:], reverse=True)
+    assert rates[-1] == pytest.approx(0, abs=1e-9)
+    assert _cosine((1 + WARM_UP) / 2) == pytest.approx(0.5)

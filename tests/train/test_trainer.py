@@ -1,0 +1,169 @@
+"""One network in its folder: resumed after a kill, stopped early, saved without a pickle."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from runtime.errors import UsageError
+from runtime.specs import PreprocessSpec
+from train.datasets import ViewDataset
+from train.models.member import Member
+from train.models.small_se import SmallSE
+from train.recipe import Augmentation, Training
+from train.tasks import MemberTask
+from train.trainer import (
+    WEIGHTS,
+    Machine,
+    check_machine,
+    load_network,
+    predict,
+    save_network,
+    train_network,
+)
+
+SPEC = PreprocessSpec(size=(16, 16), mean=(0.5,) * 3, std=(0.5,) * 3)
+CPU = Machine(accelerator="cpu", precision="32-true", workers=0)
+TARGETS = np.arange(12) % 2
+
+
+def data(augmentation: Augmentation | None = None) -> ViewDataset:
+    """Two classes that differ in brightness."""
+    noise = np.random.default_rng(0).integers(0, 100, (12, 16, 16, 3), dtype=np.uint8)
+    bright = (TARGETS * 120).astype(np.uint8)[:, None, None, None]
+    return ViewDataset(noise + bright, TARGETS, range(12), SPEC, augmentation)
+
+
+def network() -> Member:
+    torch.manual_seed(7)
+    trunk = SmallSE(4)
+    return Member(trunk, trunk.channels, classes=2, se_width=2, features=4, dropout=0.0)
+
+
+class KilledAtEpoch(MemberTask):
+    epoch: int | None = None
+
+    def on_train_epoch_start(self) -> None:
+        if self.current_epoch == self.epoch:
+            raise RuntimeError("killed")
+
+
+def task(training: Training, killed_at: int | None = None) -> KilledAtEpoch:
+    made = KilledAtEpoch(network(), training, torch.tensor([1.0, 2.0]))
+    made.epoch = killed_at
+    return made
+
+
+def fit(one: MemberTask, training: Training, folder: Path, machine: Machine = CPU) -> None:
+    stop = data() if training.patience else None
+    train_network(one, data(Augmentation(flip=True)), stop, training, folder, machine, 0, "tiny")
+
+
+def epochs_in(log: Path) -> list[int]:
+    with (log / "metrics.csv").open() as text:
+        return sorted({int(row["epoch"]) for row in csv.DictReader(text)})
+
+
+@pytest.mark.parametrize("patience", [None, 9])
+def test_a_killed_training_goes_on_at_its_epoch(patience: int | None, tmp_path: Path) -> None:
+    training = Training(epochs=4, batch=4, schedule="cosine", patience=patience)
+    with pytest.raises(RuntimeError, match="killed"):
+        fit(task(training, killed_at=2), training, tmp_path)
+    # Nothing in it but tensors, numbers and names: loading it cannot run anything.
+    kept = torch.load(tmp_path / "last.ckpt", weights_only=True)
+    assert (kept["epoch"], kept["global_step"]) == (1, 6)
+    fit(task(training), training, tmp_path)
+    assert epochs_in(tmp_path / "log") == [0, 1]
+    assert epochs_in(tmp_path / "log-2") == [2, 3]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["log", "log-2", WEIGHTS]
+
+
+def test_a_training_killed_before_its_weights_were_saved(tmp_path: Path) -> None:
+    """The last epoch is done and only the last file is missing: nothing is trained again."""
+    training = Training(epochs=2, batch=4)
+    one = task(training)
+    fit(one, training, tmp_path / "whole")
+    other = task(Training(epochs=3, batch=4), killed_at=2)
+    with pytest.raises(RuntimeError, match="killed"):
+        fit(other, Training(epochs=3, batch=4), tmp_path / "killed")
+    kept = torch.load(tmp_path / "killed" / "last.ckpt", weights_only=True)
+    assert kept["epoch"] == 1
+    fit(task(training), training, tmp_path / "killed")
+    stored = [load_network(network(), tmp_path / w / WEIGHTS) for w in ("whole", "killed")]
+    for mine, theirs in zip(*(net.state_dict().values() for net in stored), strict=True):
+        assert torch.equal(mine, theirs)
+
+
+def test_patience_keeps_the_best_epoch_not_the_last(tmp_path: Path) -> None:
+    class Worse(KilledAtEpoch):
+        """Its validation loss rises after the first epoch, and its weights are marked by epoch."""
+
+        def on_train_epoch_end(self) -> None:
+            with torch.no_grad():
+                self.model.head.bias[0] = self.current_epoch  # type: ignore[union-attr,index,operator]
+
+        def validation_step(self, batch: Any, _: int) -> None:
+            self.log("stop_loss", torch.tensor(1.0 + abs(self.current_epoch - 1)))
+
+    training = Training(epochs=9, batch=4, patience=2)
+    one = Worse(network(), training, None)
+    one.epoch = None
+    fit(one, training, tmp_path)
+    assert epochs_in(tmp_path / "log") == [0, 1, 2, 3], "two epochs without gain, then the end"
+    kept = load_network(network(), tmp_path / WEIGHTS)
+    assert float(kept.state_dict()["head.bias"][0]) == 1
+
+
+def test_training_learns_and_repeats(tmp_path: Path) -> None:
+    training = Training(epochs=12, batch=4, rate=2e-2)
+    nets = []
+    for name in ("one", "other"):
+        one = task(training)
+        fit(one, training, tmp_path / name)
+        nets.append(load_network(network(), tmp_path / name / WEIGHTS))
+    logits, features = predict(nets[0], data(), batch=5)
+    assert (logits.shape, features.shape) == ((12, 2), (12, 4))
+    assert (logits.argmax(axis=1) == TARGETS).mean() > 0.9
+    np.testing.assert_array_equal(predict(nets[1], data())[0].argmax(axis=1), logits.argmax(axis=1))
+    before = predict(network(), data())[0]
+    assert (before.argmax(axis=1) == TARGETS).mean() < 0.9, "else the check above says nothing"
+
+
+def test_a_saved_network_comes_back(tmp_path: Path) -> None:
+    one, other = network(), nn.Identity()
+    save_network(one, tmp_path / "w.safetensors")
+    back = load_network(Member(SmallSE(4), 16, classes=2, se_width=2, features=4, dropout=0.0),
+                        tmp_path / "w.safetensors")  # fmt: skip
+    image = torch.randn(1, 3, 16, 16)
+    assert torch.equal(back(image)[0], one.eval()(image)[0])
+    with pytest.raises(RuntimeError, match="Unexpected key"):
+        load_network(other, tmp_path / "w.safetensors")
+
+
+@pytest.mark.parametrize(
+    "machine", [Machine(accelerator="gpu", devices=999), Machine(accelerator="cpu", devices=0)]
+)
+def test_hardware_that_is_not_there(machine: Machine) -> None:
+    check_machine(CPU)
+    with pytest.raises(UsageError, match="cannot train") as caught:
+        check_machine(machine)
+    assert "--devices" in str(caught.value.remedy)
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_network(tmp_path: Path) -> None:
+    """Each gets six of the twelve images, fewer than a batch: they must not drop them all."""
+    training = Training(epochs=1, batch=8, rate=1e-2)
+    one = MemberTask(network(), training, torch.tensor([1.0, 2.0]))
+    two = Machine(accelerator="cpu", devices=2, precision="32-true", workers=0)
+    fit(one, training, tmp_path, two)
+    trained = load_network(network(), tmp_path / WEIGHTS).state_dict()
+    assert not torch.equal(trained["neck.weight"], network().state_dict()["neck.weight"])
+    assert int(trained["trunk.stem.1.num_batches_tracked"]) == 1
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["log", WEIGHTS]

@@ -1,0 +1,220 @@
+"""`dermedge train`: every stage of a recipe, from a data set to networks ready for export."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from runtime.command import Verb
+from runtime.errors import UsageError
+
+if TYPE_CHECKING:
+    from train.data.table import Table
+    from train.recipe import Recipe
+
+EPILOG = """\b
+Examples:
+  dermedge phantoms --count 60 --out phantoms
+  dermedge train --recipe demo --data phantoms --out run
+  dermedge train --recipe ding --data ISIC2017 --out run --devices 4
+  dermedge train --recipe my.yaml --data images.csv --out run --weights resnet50=r50.safetensors
+
+A killed run goes on where it stopped when the same command is given again. Stages whose result is
+there and whose inputs are unchanged are skipped.
+"""
+
+
+@click.command(cls=Verb, epilog=EPILOG)
+@click.option("--recipe", "recipe_name", required=True, help="A shipped recipe, or a YAML file.")
+@click.option(
+    "--data",
+    required=True,
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A data set: ISIC 2017's folder, or a CSV of your own. May be repeated.",
+)
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The run's folder.")
+@click.option(
+    "--pretrained/--no-pretrained",
+    default=None,
+    help="Start from ImageNet weights of the model hub. Default: as the recipe says.",
+)
+@click.option(
+    "--weights",
+    multiple=True,
+    metavar="[BACKBONE=]FILE",
+    help="Start a backbone from a safetensors file instead of the hub.",
+)
+@click.option(
+    "--precision",
+    default="auto",
+    show_default=True,
+    type=click.Choice(["auto", "32-true", "bf16-mixed", "16-mixed"]),
+)
+@click.option(
+    "--accelerator", default="auto", show_default=True, type=click.Choice(["auto", "cpu", "gpu"])
+)
+@click.option(
+    "--devices",
+    default=1,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="How many GPUs (or CPU processes).",
+)
+@click.option(
+    "--workers",
+    default=None,
+    type=click.IntRange(min=0),
+    help="Processes that prepare images. Default: one less than there are cores.",
+)
+def command(
+    recipe_name: str,
+    data: tuple[Path, ...],
+    out: Path,
+    pretrained: bool | None,
+    weights: tuple[str, ...],
+    precision: str,
+    accelerator: str,
+    devices: int,
+    workers: int | None,
+) -> None:
+    """Train every network of a recipe, with out-of-fold predictions to judge them by."""
+    from train.pipeline import Pipeline
+    from train.recipe import load_recipe
+    from train.trainer import Machine, check_machine
+    from train.weights import parse_weights
+
+    recipe = load_recipe(recipe_name)
+    table = _open(data, recipe)
+    chosen = parse_weights(weights, _backbones(recipe))
+    if pretrained is not None or chosen:
+        # A file given by hand replaces the hub; what has no file then starts from random weights
+        # only if that was asked for.
+        left = _backbones(recipe) - set(chosen) - {"small_se"}
+        wanted = recipe.pretrained if pretrained is None else pretrained
+        recipe = recipe.model_copy(update={"pretrained": wanted and bool(left)})
+    machine = Machine(
+        accelerator=accelerator, devices=devices, precision=precision, weights=chosen,
+        workers=min((os.cpu_count() or 1) - 1, 8) if workers is None else workers,
+    )  # fmt: skip
+    check_machine(machine)
+    folds = _describe(out, recipe, table)
+    figures = Pipeline(recipe, table, folds, out, machine).run()
+    _summary(figures, out)
+
+
+def _backbones(recipe: Recipe) -> set[str]:
+    from train.recipe import EncoderUNetSpec
+
+    names = {member.backbone for member in recipe.members.values()}
+    network = recipe.segmenter.network
+    return names | ({network.backbone} if isinstance(network, EncoderUNetSpec) else set())
+
+
+def _open(paths: tuple[Path, ...], recipe: Recipe) -> Table:
+    """Training images only: what a publisher set aside for testing stays aside."""
+    from train.data.open_dataset import open_dataset
+    from train.data.table import Table
+
+    tables = [open_dataset(path, recipe.classes) for path in paths]
+    samples = [s for table in tables for s in table if s.split != "test" and s.label is not None]
+    table = Table.of("+".join(t.name for t in tables), samples, recipe.classes)
+    for warning in (w for t in tables for w in t.warnings):
+        click.echo(f"note: {warning}", err=True)
+    without = [s.id for s in samples if s.mask is None]
+    if without:
+        raise UsageError(
+            "The segmenter learns from masks, and some images have none.",
+            got=f"{len(without)} of {len(samples)} without a mask, the first {without[0]}",
+            expected="a mask for every image",
+        )
+    few = {c: n for c, n in table.counts().items() if n < recipe.folds}
+    if few:
+        raise UsageError(
+            "There are too few images of a class to cross-validate.",
+            got=", ".join(f"{n} of {c}" for c, n in few.items()),
+            expected=f"at least {recipe.folds} of each, one a fold",
+        )
+    return table
+
+
+def _describe(out: Path, recipe: Recipe, table: Table) -> Any:
+    """Write what the run is made from, and find its folds and the overlaps between data sets."""
+    import numpy as np
+
+    from train.data.fingerprints import Fingerprints, default_cache
+    from train.data.overlaps import find_within
+    from train.data.splits import make_folds
+    from train.stage import write_json
+
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        write_json(out / "recipe.json", json.loads(recipe.model_dump_json()))
+    except OSError as exc:
+        raise UsageError(
+            "The run's folder cannot be written.",
+            got=f"{out}: {exc.strerror}",
+            remedy="choose an --out where you may write",
+        ) from exc
+    store = Fingerprints(default_cache())
+    folds = make_folds(table, recipe.folds, recipe.seed, store=store)
+    within = find_within(table, store=store)
+    overlaps = within.repeats + [o for shared in within.splits.values() for o in shared]
+    write_json(out / "audit.json", [overlap.as_dict() for overlap in overlaps])
+    write_json(
+        out / "data.json",
+        {
+            "name": table.name,
+            "sha256": table.digest,
+            "images": len(table),
+            "counts": table.counts(),
+            "folds": {sample.id: folds[sample.id] for sample in table},
+        },
+    )
+    click.echo(f"{len(table)} images ({_counts(table)}) in {recipe.folds} folds")
+    if overlaps:
+        click.echo(
+            f"{len(overlaps)} pairs are the same picture, lesion or patient (audit.json); "
+            "each pair is kept in one fold."
+        )
+    return np.array([folds[sample.id] for sample in table])
+
+
+def _counts(table: Table) -> str:
+    return ", ".join(f"{count} {name}" for name, count in table.counts().items())
+
+
+def _summary(figures: dict[str, Any], out: Path) -> None:
+    from rich.console import Console
+    from rich.table import Table as Grid
+
+    grid = Grid(title="Area under the ROC curve, out of fold", title_justify="left")
+    whole = figures["auc"]["all"]
+    systems = [name for name in whole if name not in ("images", "counts")]
+    grid.add_column("")
+    for column in whole[systems[0]]:
+        grid.add_column(column, justify="right")
+    for name in systems:
+        grid.add_row(name, *(_with_interval(value) for value in whole[name].values()))
+    console = Console(file=sys.stdout)
+    console.print(grid)
+    segmentation = figures["segmentation"]
+    console.print(
+        f"Segmentation out of fold: Jaccard {segmentation['jaccard']}, Dice {segmentation['dice']}"
+    )
+    console.print(f"Next: dermedge export --run {out} --out BUNDLE", markup=False)
+
+
+def _with_interval(value: dict[str, float | None]) -> str:
+    if value["auc"] is None:
+        return "–"
+    return f"{value['auc']:.3f} ({value['low']:.3f}–{value['high']:.3f})"
+
+
+if __name__ == "__main__":
+    command()

@@ -1,0 +1,286 @@
+"""All stages of a run, in order, each skipped when its result is there and its inputs unchanged.
+
+segmenter, one a fold      → masks of images it has not seen
+views cut by those masks   → members, one a fold → out-of-fold predictions
+out-of-fold predictions    → the ensemble, one a fold (for `export --fold K`) and one of all
+all images                 → the segmenter and the members that ship
+
+The networks that ship are trained on everything; what they are worth is told by the folds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from runtime.lesion import clean_mask
+from runtime.specs import PreprocessSpec
+from train import networks
+from train.batchnorm import has_folded_batchnorm, restore_batchnorm
+from train.data.splits import holdout
+from train.data.table import Table
+from train.datasets import ViewDataset
+from train.ensemble import combine, fit_ensemble
+from train.predictions import OutOfFold
+from train.recipe import Recipe, Training
+from train.stage import Stage, fingerprint, write_json
+from train.tasks import MemberTask, SegmenterTask, class_weights
+from train.trainer import WEIGHTS, Machine, load_network, predict, save_network, train_network
+from train.views import Bytes, frames_at, load_masks, masks_at, save_masks, view_at
+from train.weights import load_trunk
+
+FINAL = "final"
+STATISTICS_IMAGES = 256  # for batch normalisation that lost its statistics
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    recipe: Recipe
+    table: Table
+    folds: npt.NDArray[np.int64]
+    out: Path
+    machine: Machine
+
+    def run(self) -> dict[str, Any]:
+        for fold in range(self.recipe.folds):
+            self._segmenter(str(fold))
+        self._masks  # noqa: B018  rendered here, so that a missing mask is known early
+        for member in self.recipe.members:
+            for fold in range(self.recipe.folds):
+                self._member(member, str(fold))
+        figures = self._ensemble()
+        self._segmenter(FINAL)
+        for member in self.recipe.members:
+            self._member(member, FINAL)
+        return figures
+
+    # -- which images ------------------------------------------------------------------------
+
+    def _rows(self, part: str) -> npt.NDArray[np.int64]:
+        """The images a part is trained on: all, or all outside a fold."""
+        everyone = np.arange(len(self.table))
+        return everyone if part == FINAL else everyone[self.folds != int(part)]
+
+    def _train_and_stop(
+        self, rows: npt.NDArray[np.int64], training: Training
+    ) -> tuple[list[int], list[int]]:
+        """Early stopping watches images of its own, never those the fold is judged on."""
+        if training.patience is None:
+            return rows.tolist(), []
+        part = replace(self.table, samples=tuple(self.table[int(r)] for r in rows))
+        _, held = holdout(part, training.stop_fraction, self.recipe.seed)
+        held_ids = set(held.ids)
+        stop = [int(r) for r in rows if self.table[int(r)].id in held_ids]
+        return [int(r) for r in rows if self.table[int(r)].id not in held_ids], stop
+
+    @cached_property
+    def _data(self) -> dict[str, Any]:
+        order = fingerprint({"ids": self.table.ids})
+        return {"data": self.table.digest, "order": order, "folds": self.folds.tolist()}
+
+    # -- segmentation ------------------------------------------------------------------------
+
+    def _segmenter_inputs(self, part: str) -> dict[str, Any]:
+        return {
+            **self._data,
+            "segmenter": self.recipe.segmenter.model_dump(),
+            "start": networks.start_of(self.recipe, self.machine.weights),
+            "seed": self.recipe.seed,
+            "part": part,
+        }
+
+    def _segmenter(self, part: str) -> None:
+        stage = Stage.of(self.out / "segmenter" / part, self._segmenter_inputs(part))
+        if stage.done:
+            return
+        recipe = self.recipe.segmenter
+        frames = self._frames
+        masks = masks_at(
+            self.table, recipe.size,
+            Stage.of(self.out / "views" / "masks", {**self._data, "size": recipe.size}),
+        )  # fmt: skip
+        stage.begin()
+        net = networks.build_segmenter(self.recipe, fresh=True)
+        spec = networks.segmenter_preprocess(self.recipe)
+        rows, stop = self._train_and_stop(self._rows(part), recipe.training)
+        if encoder := networks.encoder_of(net, recipe.network):
+            self._start(*encoder, frames, rows, spec)
+        train_network(
+            SegmenterTask(net, recipe.training),
+            ViewDataset(frames, masks, rows, spec, recipe.training.augmentation),
+            ViewDataset(frames, masks, stop, spec, None) if stop else None,
+            recipe.training, stage.folder, self.machine, self.recipe.seed,
+            f"segmenter {_named(part)}",
+        )  # fmt: skip
+        stage.finish()
+
+    @cached_property
+    def _frames(self) -> Bytes:
+        size = self.recipe.segmenter.size
+        stage = Stage.of(self.out / "views" / "frames", {**self._data, "size": size})
+        return frames_at(self.table, size, stage)
+
+    @cached_property
+    def _masks(self) -> Bytes:
+        """Every image's mask, by the segmenter that has not seen the image."""
+        size = self.recipe.segmenter.size
+        stage = Stage.of(self.out / "masks", self._masks_inputs())
+        if not stage.done:
+            stage.begin()
+            masks = np.zeros((len(self.table), *size), dtype=np.uint8)
+            for fold in range(self.recipe.folds):
+                rows = np.flatnonzero(self.folds == fold)
+                masks[rows] = self._segment(str(fold), rows)
+            save_masks(stage.folder, masks)
+            stage.finish()
+        return load_masks(stage.folder, size[1])
+
+    def _masks_inputs(self) -> dict[str, Any]:
+        return {str(f): self._segmenter_inputs(str(f)) for f in range(self.recipe.folds)}
+
+    def _segment(self, part: str, rows: npt.NDArray[np.int64]) -> Bytes:
+        recipe = self.recipe.segmenter
+        net = load_network(
+            networks.build_segmenter(self.recipe), self.out / "segmenter" / part / WEIGHTS
+        )
+        spec = networks.segmenter_preprocess(self.recipe)
+        nothing = np.zeros(len(self.table), dtype=np.int64)
+        data = ViewDataset(self._frames, nothing, rows.tolist(), spec, None)
+        probabilities = predict(nn.Sequential(net, nn.Sigmoid()), data)[0][:, 0]
+        return np.stack([clean_mask(p, recipe.threshold, recipe.fill_holes) for p in probabilities])
+
+    # -- classification ----------------------------------------------------------------------
+
+    def _view(self, member: str) -> Bytes:
+        recipe = self.recipe.members[member]
+        view = self.recipe.views[recipe.view]
+        inputs = {**self._data, "size": recipe.size, **self._view_inputs(member)}
+        name = f"{recipe.view}-{recipe.size[1]}x{recipe.size[0]}"
+        stage = Stage.of(self.out / "views" / name, inputs)
+        return view_at(self.table, self._masks, view, recipe.size, stage)
+
+    def _view_inputs(self, member: str) -> dict[str, Any]:
+        """A whole frame stays the same when the segmenter changes; a crop does not."""
+        view = self.recipe.views[self.recipe.members[member].view]
+        cut = view.area == "lesion" or view.background == "black"
+        return {"view": view.model_dump(), "masks": self._masks_inputs() if cut else None}
+
+    def _member_inputs(self, member: str, part: str) -> dict[str, Any]:
+        return {
+            **self._data,
+            **self._view_inputs(member),
+            "member": self.recipe.members[member].model_dump(),
+            "seed": self.recipe.seed,
+            "training": self.recipe.training_of(member).model_dump(),
+            "classes": self.recipe.classes,
+            "start": networks.start_of(self.recipe, self.machine.weights),
+            "part": part,
+        }
+
+    def _member(self, member: str, part: str) -> None:
+        stage = Stage.of(self.out / "members" / member / part, self._member_inputs(member, part))
+        if stage.done:
+            return
+        training = self.recipe.training_of(member)
+        view = self._view(member)
+        stage.begin()
+        net = networks.build_member(self.recipe, member, fresh=True)
+        spec = networks.member_preprocess(self.recipe, member)
+        rows, stop = self._train_and_stop(self._rows(part), training)
+        self._start(net.trunk, self.recipe.members[member].backbone, view, rows, spec)
+        targets = self.table.targets
+        weights = class_weights(
+            targets[rows].tolist(), len(self.recipe.classes), training.class_weights
+        )
+        train_network(
+            MemberTask(net, training, weights),
+            ViewDataset(view, targets, rows, spec, training.augmentation),
+            ViewDataset(view, targets, stop, spec, None) if stop else None,
+            training, stage.folder, self.machine, self.recipe.seed, f"{member} {_named(part)}",
+        )  # fmt: skip
+        stage.finish()
+
+    def _start(
+        self, trunk: nn.Module, backbone: str, pixels: Bytes, rows: list[int], spec: PreprocessSpec
+    ) -> None:
+        """Local weights, if there are any for this backbone."""
+        if backbone not in self.machine.weights:
+            return
+        load_trunk(trunk, self.machine.weights[backbone])
+        if has_folded_batchnorm(trunk):
+            some = rows[:: max(len(rows) // STATISTICS_IMAGES, 1)]
+            data = ViewDataset(pixels, self.table.targets, some, spec, None)
+            restore_batchnorm(
+                trunk, (images for images, _ in torch.utils.data.DataLoader(data, 16))
+            )
+
+    # -- the ensemble ------------------------------------------------------------------------
+
+    def _ensemble(self) -> dict[str, Any]:
+        inputs = {
+            "recipe": self.recipe.ensemble.model_dump(),
+            "seed": self.recipe.seed,
+            "members": {
+                name: [self._member_inputs(name, str(f)) for f in range(self.recipe.folds)]
+                for name in self.recipe.members
+            },
+        }
+        stage = Stage.of(self.out / "ensemble", inputs)
+        if not stage.done:
+            stage.begin()
+            figures = self._fit_ensemble(stage.folder)
+            write_json(self.out / "figures.json", figures)
+            stage.finish(figures)
+        return stage.facts()
+
+    def _fit_ensemble(self, folder: Path) -> dict[str, Any]:
+        members = self._out_of_fold()
+        targets = self.table.targets
+        together = np.zeros((len(targets), len(self.recipe.classes)))
+        for part in [*map(str, range(self.recipe.folds)), FINAL]:
+            rows = self._rows(part)
+            net = fit_ensemble(members[rows], targets[rows], self.recipe.ensemble, self.recipe.seed)
+            (folder / part).mkdir(exist_ok=True)
+            save_network(net, folder / part / WEIGHTS)
+            if part != FINAL:
+                unseen = np.flatnonzero(self.folds == int(part))
+                together[unseen] = combine(net, members[unseen])
+        names = tuple(self.recipe.members)
+        predictions = OutOfFold(self.table, self.folds, names, members, together)
+        predictions.write(self.out / "oof.csv")
+        return {"auc": predictions.figures(), "segmentation": self._segmentation_figures()}
+
+    def _out_of_fold(self) -> npt.NDArray[np.float64]:
+        shape = (len(self.table), len(self.recipe.members), len(self.recipe.classes))
+        result = np.zeros(shape)
+        for column, member in enumerate(self.recipe.members):
+            view, spec = self._view(member), networks.member_preprocess(self.recipe, member)
+            for fold in range(self.recipe.folds):
+                rows = np.flatnonzero(self.folds == fold)
+                net = load_network(
+                    networks.build_member(self.recipe, member),
+                    self.out / "members" / member / str(fold) / WEIGHTS,
+                )
+                data = ViewDataset(view, self.table.targets, rows.tolist(), spec, None)
+                logits = torch.from_numpy(predict(net, data)[0])
+                result[rows, column] = torch.softmax(logits.double(), dim=1).numpy()
+        return result
+
+    def _segmentation_figures(self) -> dict[str, float]:
+        truth = np.load(self.out / "views" / "masks" / "pixels.npy", mmap_mode="r")
+        both = np.array([(a & b).sum() for a, b in zip(truth, self._masks, strict=True)])
+        either = np.array([(a | b).sum() for a, b in zip(truth, self._masks, strict=True)])
+        jaccard = np.where(either > 0, both / np.maximum(either, 1), 1.0)
+        dice = np.where(either > 0, 2 * both / np.maximum(both + either, 1), 1.0)
+        return {"jaccard": round(float(jaccard.mean()), 4), "dice": round(float(dice.mean()), 4)}
+
+
+def _named(part: str) -> str:
+    return "on all images" if part == FINAL else f"fold {int(part) + 1}"

@@ -1,0 +1,96 @@
+"""Out-of-fold predictions: what every network says of images it was not trained on.
+
+They are the only honest material for the ensemble, the temperature and the threshold, so they are
+kept in one CSV file that `dermedge operate` reads.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from train.data.metrics import auc, bootstrap, mean_auc
+from train.data.table import Table
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class OutOfFold:
+    """Rows are images in the table's order; `members` is images × members × classes."""
+
+    table: Table
+    folds: npt.NDArray[np.int64]
+    names: tuple[str, ...]
+    members: Floats
+    ensemble: Floats
+
+    def write(self, file: Path) -> None:
+        classes = self.table.classes
+        header = ["id", "split", "fold", "label", *(f"p.{c}" for c in classes)]
+        header += [f"members.{name}.{c}" for name in self.names for c in classes]
+        with file.open("w", newline="", encoding="utf-8") as out:
+            writer = csv.writer(out)
+            writer.writerow(header)
+            for row, sample in enumerate(self.table):
+                numbers = [*self.ensemble[row], *self.members[row].ravel()]
+                writer.writerow(
+                    [sample.id, sample.split, self.folds[row], sample.label]
+                    + [f"{number:.7g}" for number in numbers]
+                )
+
+    def figures(self) -> dict[str, object]:
+        """AUC of the ensemble, of the plain mean and of each member; overall and by split."""
+        everyone = np.arange(len(self.table))
+        result: dict[str, object] = {"all": self._figures_on(everyone)}
+        splits = np.array([sample.split for sample in self.table])
+        for split in self.table.splits:
+            rows = np.flatnonzero(splits == split)
+            if split and 0 < len(rows) < len(everyone):
+                result[split] = self._figures_on(rows)
+        return result
+
+    def _figures_on(self, rows: npt.NDArray[np.int64]) -> dict[str, object]:
+        targets = self.table.targets[rows]
+        systems = {"ensemble": self.ensemble[rows], "mean": self.members[rows].mean(axis=1)}
+        systems |= {name: self.members[rows, i] for i, name in enumerate(self.names)}
+        return {
+            "images": len(rows),
+            "counts": {c: int((targets == i).sum()) for i, c in enumerate(self.table.classes)},
+            **{
+                name: _aucs(targets, values, self.table.classes) for name, values in systems.items()
+            },
+        }
+
+
+def _aucs(
+    targets: npt.NDArray[np.int64], probabilities: Floats, classes: Sequence[str]
+) -> dict[str, dict[str, float | None]]:
+    """Each class against the rest; `mean` is over all classes but the last, the common one.
+
+    (ISIC 2017 ranks by the mean over melanoma and seborrheic keratosis; nevus is the rest.)
+    """
+    ranked = list(range(len(classes) - 1))
+
+    def with_interval(measure: object) -> dict[str, float | None]:
+        point = measure(np.arange(len(targets)))  # type: ignore[operator]
+        low, high = bootstrap(len(targets), measure)  # type: ignore[arg-type]
+        return {k: _known(v) for k, v in (("auc", point), ("low", low), ("high", high))}
+
+    result = {
+        name: with_interval(lambda rows, c=code: auc(targets[rows] == c, probabilities[rows, c]))
+        for code, name in enumerate(classes)
+    }
+    result["mean"] = with_interval(
+        lambda rows: mean_auc(targets[rows], probabilities[rows], ranked)
+    )
+    return result
+
+
+def _known(value: float) -> float | None:
+    return round(value, 4) if np.isfinite(value) else None

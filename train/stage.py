@@ -1,0 +1,64 @@
+"""A stage of a run: a folder that says which inputs its result was made from.
+
+A stage whose inputs are unchanged is skipped; one whose inputs changed starts afresh; one that was
+killed goes on from its last checkpoint. The stamp is written last, so half a result has none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+STAMP = "stage.json"
+BEGUN = "begun.json"
+
+
+def fingerprint(inputs: dict[str, Any]) -> str:
+    text = json.dumps(inputs, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    folder: Path
+    key: str
+
+    @classmethod
+    def of(cls, folder: Path, inputs: dict[str, Any]) -> Stage:
+        return cls(folder, fingerprint(inputs))
+
+    @property
+    def done(self) -> bool:
+        return self._key_in(STAMP) == self.key
+
+    def begin(self) -> None:
+        """Keep what a killed attempt with the same inputs left behind, drop everything else."""
+        if self._key_in(BEGUN) != self.key:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / STAMP).unlink(missing_ok=True)
+        write_json(self.folder / BEGUN, {"key": self.key})
+
+    def finish(self, facts: dict[str, Any] | None = None) -> None:
+        write_json(self.folder / STAMP, {"key": self.key, **(facts or {})})
+
+    def facts(self) -> dict[str, Any]:
+        return dict(json.loads((self.folder / STAMP).read_text(encoding="utf-8")))
+
+    def _key_in(self, name: str) -> str | None:
+        try:
+            return str(json.loads((self.folder / name).read_text(encoding="utf-8"))["key"])
+        except (OSError, ValueError, KeyError):
+            return None
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Written beside and renamed, so that a reader never sees half of it."""
+    beside = path.with_name(path.name + ".part")
+    beside.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(beside, path)

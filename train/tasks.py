@@ -1,0 +1,88 @@
+"""What Lightning trains: a segmenter by cross-entropy and Dice, a member by cross-entropy."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import lightning
+import torch
+from torch import nn
+from torch.nn import functional
+
+from train.recipe import Training
+
+WARM_UP = 0.1
+
+
+class Task(lightning.LightningModule):
+    """Optimiser, schedule and logging, the same for every network."""
+
+    def __init__(self, model: nn.Module, training: Training) -> None:
+        super().__init__()
+        self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.training_recipe = training
+
+    def loss(self, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        raise NotImplementedError
+
+    def training_step(self, batch: Any, _: int) -> torch.Tensor:
+        loss = self.loss(*batch)
+        self.log("loss", loss, prog_bar=True, on_step=True, on_epoch=True)
+        return loss
+
+    def validation_step(self, batch: Any, _: int) -> None:
+        self.log("stop_loss", self.loss(*batch), prog_bar=True, sync_dist=True)
+
+    def configure_optimizers(self) -> Any:
+        recipe = self.training_recipe
+        make = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[recipe.optimizer]
+        optimizer = make(self.parameters(), lr=recipe.rate, weight_decay=recipe.weight_decay)
+        if recipe.schedule == "constant":
+            return optimizer
+        steps = max(int(self.trainer.estimated_stepping_batches), 1)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda s: _cosine(s / steps))
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+
+def _cosine(share: float) -> float:
+    """A tenth of the way up in a straight line, then down half a cosine."""
+    if share < WARM_UP:
+        return (share + 1e-3) / WARM_UP
+    return 0.5 * (1 + math.cos(math.pi * min((share - WARM_UP) / (1 - WARM_UP), 1.0)))
+
+
+class SegmenterTask(Task):
+    def loss(self, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        logits = self.model(images.contiguous(memory_format=torch.channels_last)).float()
+        probabilities = torch.sigmoid(logits).flatten(1)
+        truth = targets.flatten(1)
+        overlap = (probabilities * truth).sum(1)
+        # One pixel of smoothing: an image without lesion has a Dice too.
+        dice = (2 * overlap + 1) / (probabilities.sum(1) + truth.sum(1) + 1)
+        return functional.binary_cross_entropy_with_logits(logits, targets) + 1 - dice.mean()
+
+
+class MemberTask(Task):
+    def __init__(self, model: nn.Module, training: Training, weights: torch.Tensor | None) -> None:
+        super().__init__(model, training)
+        self.class_weights: torch.Tensor | None
+        self.register_buffer("class_weights", weights, persistent=False)
+
+    def loss(self, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        logits, _ = self.model(images.contiguous(memory_format=torch.channels_last))
+        return functional.cross_entropy(logits.float(), targets, weight=self.class_weights)
+
+
+def class_weights(targets: list[int], classes: int, how: str) -> torch.Tensor | None:
+    """Inverse class frequency, or its square root, with a mean of one over the images."""
+    if how == "none":
+        return None
+    counts = torch.bincount(torch.tensor(targets), minlength=classes).double()
+    weights = counts.sum() / counts.clamp_min(1)
+    if how == "sqrt":
+        weights = weights.sqrt()
+    return (weights * counts.sum() / (weights * counts).sum()).float()

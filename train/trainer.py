@@ -1,0 +1,195 @@
+"""One network trained by Lightning inside a stage folder: resumed if it was killed, then saved."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.loggers import CSVLogger
+from safetensors.torch import load_file, save_file
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+
+from runtime.errors import UsageError
+from train.recipe import Training
+from train.tasks import Task
+
+WEIGHTS = "weights.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What the command line says about the hardware; no result depends on it but by rounding."""
+
+    accelerator: str = "auto"
+    devices: int = 1
+    precision: str = "auto"
+    workers: int = 1
+    weights: dict[str, Path] = field(default_factory=dict)
+
+    def lightning_precision(self) -> Any:
+        if self.precision != "auto":
+            return self.precision
+        if self.accelerator != "cpu" and torch.cuda.is_available():
+            return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
+        # On a CPU bfloat16 is faster only where there are matrix tiles for it.
+        return "bf16-mixed" if torch.cpu._is_amx_tile_supported() else "32-true"
+
+
+def train_network(
+    task: Task,
+    train_set: Dataset[Any],
+    stop_set: Dataset[Any] | None,
+    training: Training,
+    folder: Path,
+    machine: Machine,
+    seed: int,
+    label: str,
+) -> None:
+    """Fit `task`, leave its best (or last) weights in `folder`."""
+    lightning.seed_everything(seed, workers=True, verbose=False)
+    patient = stop_set is not None and training.patience is not None
+    # `last` is what a killed training resumes from. With save_top_k=0 there would not be one.
+    checkpoints = ModelCheckpoint(
+        folder, filename="best" if patient else "last", save_last=patient,
+        monitor="stop_loss" if patient else None, enable_version_counter=False,
+    )  # fmt: skip
+    callbacks: list[Any] = [checkpoints, Progress(label)]
+    if patient:
+        callbacks.append(EarlyStopping("stop_loss", patience=training.patience or 0))
+    last = folder / "last.ckpt"
+    # A process that gets fewer images than a batch would drop them all, and train nothing.
+    share = len(train_set) // machine.devices  # type: ignore[arg-type]
+    batch = max(min(training.batch, share), 1)
+    with _quiet(), _stopped_by_keyboard():
+        trainer = _trainer(
+            machine,
+            max_epochs=training.epochs,
+            callbacks=callbacks,
+            logger=CSVLogger(folder, name="", version=_log_name(folder)),
+            num_sanity_val_steps=0,
+            log_every_n_steps=1,
+            default_root_dir=folder,
+        )
+        trainer.fit(
+            task,
+            _loader(train_set, batch, machine.workers, shuffle=True),
+            _loader(stop_set, training.batch, 0, shuffle=False) if stop_set else None,
+            ckpt_path=str(last) if last.exists() else None,  # tensors and numbers, no pickles
+        )
+    best = folder / "best.ckpt"
+    if best.exists():
+        state = torch.load(best, map_location="cpu", weights_only=True)["state_dict"]
+        task.load_state_dict(state)
+    save_network(task.model, folder / WEIGHTS)
+    for checkpoint in folder.glob("*.ckpt"):
+        checkpoint.unlink()
+
+
+def check_machine(machine: Machine) -> None:
+    """Refuse hardware that is not there before the first image is read, not an hour later."""
+    with _quiet():
+        _trainer(machine, logger=False, enable_checkpointing=False, enable_progress_bar=False)
+
+
+def _trainer(machine: Machine, **settings: Any) -> lightning.Trainer:
+    try:
+        return lightning.Trainer(
+            accelerator=machine.accelerator,
+            devices=machine.devices,
+            strategy="ddp_spawn" if machine.devices > 1 else "auto",
+            precision=machine.lightning_precision(),
+            enable_model_summary=False,
+            **settings,
+        )
+    except (MisconfigurationException, ValueError) as exc:
+        raise UsageError(
+            "This machine cannot train with these options.",
+            got=f"{machine.devices} × {machine.accelerator}, {machine.precision}: {exc}",
+            remedy="leave --accelerator, --devices and --precision to their defaults",
+        ) from exc
+
+
+def _log_name(folder: Path) -> str:
+    """A resumed training gets a log of its own: the logger would delete that of the first part."""
+    parts = len(list(folder.glob("log*")))
+    return f"log-{parts + 1}" if parts else "log"
+
+
+def _loader(data: Dataset[Any], batch: int, workers: int, shuffle: bool) -> DataLoader[Any]:
+    return DataLoader(
+        data, batch, shuffle=shuffle, num_workers=workers,
+        drop_last=shuffle,  # a last batch of one image would upset batch normalisation
+        persistent_workers=workers > 0, pin_memory=torch.cuda.is_available(),
+    )  # fmt: skip
+
+
+class Progress(TQDMProgressBar):
+    """Lightning's bar, with the stage's name before the epoch."""
+
+    def __init__(self, label: str) -> None:
+        super().__init__()
+        self.label = label
+
+    def on_train_epoch_start(self, trainer: Any, *args: Any) -> None:
+        super().on_train_epoch_start(trainer, *args)
+        bar = self.train_progress_bar
+        bar.set_description(f"{self.label}, epoch {trainer.current_epoch + 1}/{trainer.max_epochs}")
+
+
+@contextmanager
+def _stopped_by_keyboard() -> Iterator[None]:
+    """Lightning makes of Ctrl-C an exit code of 1; here it ends like in every other verb."""
+    try:
+        yield
+    except SystemExit as exc:
+        if isinstance(exc.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from exc
+        raise
+
+
+class _quiet(warnings.catch_warnings):
+    """Lightning's notes about worker counts and tensor cores would bury the progress bar."""
+
+    def __enter__(self) -> None:
+        super().__enter__()
+        warnings.filterwarnings("ignore", module="lightning")
+        warnings.filterwarnings("ignore", module="torch")
+        for name in ("lightning.pytorch", "lightning.fabric"):
+            logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def save_network(model: nn.Module, file: Path) -> None:
+    state = {
+        name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()
+    }
+    save_file(state, file)
+
+
+def load_network(model: nn.Module, file: Path) -> nn.Module:
+    model.load_state_dict(load_file(file))
+    return model.eval()
+
+
+@torch.inference_mode()
+def predict(model: nn.Module, data: Dataset[Any], batch: int = 32) -> list[np.ndarray]:
+    """Every output of `model` over a data set, in float32: as the device will compute it."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model = model.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    parts: list[Sequence[np.ndarray]] = []
+    for images, _ in DataLoader(data, batch):
+        outputs = model(images.to(device, memory_format=torch.channels_last))
+        outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+        parts.append([output.float().cpu().numpy() for output in outputs])
+    model.cpu()
+    return [np.concatenate(column) for column in zip(*parts, strict=True)]
