@@ -84,7 +84,7 @@ def show(folder: Path, as_json: bool) -> None:
         click.echo(bundle.spec.model_dump_json(by_alias=True, indent=1))
         return
     for label, text in _facts(bundle):
-        click.echo(click.style(f"{label:<14}", bold=True) + text)
+        click.echo(click.style(f"{label:<16}", bold=True) + text)
 
 
 def _facts(bundle: LoadedBundle) -> Iterator[tuple[str, str]]:

@@ -16,6 +16,7 @@ from runtime.errors import UsageError
 if TYPE_CHECKING:
     from train.data.table import Table
     from train.recipe import Recipe
+    from train.trainer import Machine
 
 EPILOG = """\b
 Examples:
@@ -92,18 +93,14 @@ def command(
     recipe = load_recipe(recipe_name)
     table = _open(data, recipe)
     chosen = parse_weights(weights, _backbones(recipe))
-    if pretrained is not None or chosen:
-        # A file given by hand replaces the hub; what has no file then starts from random weights
-        # only if that was asked for.
-        left = _backbones(recipe) - set(chosen) - {"small_se"}
-        wanted = recipe.pretrained if pretrained is None else pretrained
-        recipe = recipe.model_copy(update={"pretrained": wanted and bool(left)})
+    if pretrained is not None:
+        recipe = recipe.model_copy(update={"pretrained": pretrained})
     machine = Machine(
         accelerator=accelerator, devices=devices, precision=precision, weights=chosen,
         workers=min((os.cpu_count() or 1) - 1, 8) if workers is None else workers,
     )  # fmt: skip
     check_machine(machine)
-    folds = _describe(out, recipe, table)
+    folds = _describe(out, recipe, table, machine)
     figures = Pipeline(recipe, table, folds, out, machine).run()
     _summary(figures, out)
 
@@ -143,13 +140,14 @@ def _open(paths: tuple[Path, ...], recipe: Recipe) -> Table:
     return table
 
 
-def _describe(out: Path, recipe: Recipe, table: Table) -> Any:
+def _describe(out: Path, recipe: Recipe, table: Table, machine: Machine) -> Any:
     """Write what the run is made from, and find its folds and the overlaps between data sets."""
     import numpy as np
 
     from train.data.fingerprints import Fingerprints, default_cache
     from train.data.overlaps import find_within
     from train.data.splits import make_folds
+    from train.networks import start_of
     from train.stage import write_json
 
     try:
@@ -173,6 +171,7 @@ def _describe(out: Path, recipe: Recipe, table: Table) -> Any:
             "sha256": table.digest,
             "images": len(table),
             "counts": table.counts(),
+            "start": start_of(recipe, machine.weights),
             "folds": {sample.id: folds[sample.id] for sample in table},
         },
     )

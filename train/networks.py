@@ -17,18 +17,17 @@ from train.weights import hub_access
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-def build_segmenter(recipe: Recipe, *, fresh: bool = False) -> nn.Module:
-    """`fresh` starts from a hub's weights where the recipe says so; else they are loaded later."""
+def build_segmenter(recipe: Recipe, *, hub: bool = False) -> nn.Module:
+    """`hub` fetches the encoder's ImageNet weights; without it they are random, or loaded later."""
     network = recipe.segmenter.network
     if not isinstance(network, EncoderUNetSpec):
         return UNet(network.width)
     import segmentation_models_pytorch as smp
 
-    pretrained = fresh and recipe.pretrained
-    with hub_access(network.backbone, wanted=pretrained):
+    with hub_access(network.backbone, wanted=hub):
         return smp.Unet(
             f"tu-{network.backbone}",
-            encoder_weights="imagenet" if pretrained else None,
+            encoder_weights="imagenet" if hub else None,
             decoder_channels=network.decoder,
             classes=1,
             **network.options,
@@ -46,11 +45,10 @@ def segmenter_preprocess(recipe: Recipe) -> PreprocessSpec:
     return PreprocessSpec(size=part.size, mean=part.mean, std=part.std)
 
 
-def build_member(recipe: Recipe, name: str, *, fresh: bool = False) -> Member:
+def build_member(recipe: Recipe, name: str, *, hub: bool = False) -> Member:
     part = recipe.members[name]
-    pretrained = fresh and recipe.pretrained and part.backbone != "small_se"
-    with hub_access(part.backbone, wanted=pretrained):
-        trunk, channels = build_trunk(part.backbone, part.cut, part.options, pretrained)
+    with hub_access(part.backbone, wanted=hub):
+        trunk, channels = build_trunk(part.backbone, part.cut, part.options, hub)
     return Member(
         trunk,
         channels,

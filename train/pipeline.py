@@ -107,7 +107,8 @@ class Pipeline:
             Stage.of(self.out / "views" / "masks", {**self._data, "size": recipe.size}),
         )  # fmt: skip
         stage.begin()
-        net = networks.build_segmenter(self.recipe, fresh=True)
+        encoder_name = getattr(recipe.network, "backbone", None)
+        net = networks.build_segmenter(self.recipe, hub=self._from_hub(encoder_name))
         spec = networks.segmenter_preprocess(self.recipe)
         rows, stop = self._train_and_stop(self._rows(part), recipe.training)
         if encoder := networks.encoder_of(net, recipe.network):
@@ -191,21 +192,27 @@ class Pipeline:
         training = self.recipe.training_of(member)
         view = self._view(member)
         stage.begin()
-        net = networks.build_member(self.recipe, member, fresh=True)
+        backbone = self.recipe.members[member].backbone
+        net = networks.build_member(self.recipe, member, hub=self._from_hub(backbone))
         spec = networks.member_preprocess(self.recipe, member)
         rows, stop = self._train_and_stop(self._rows(part), training)
-        self._start(net.trunk, self.recipe.members[member].backbone, view, rows, spec)
+        self._start(net.trunk, backbone, view, rows, spec)
         targets = self.table.targets
         weights = class_weights(
             targets[rows].tolist(), len(self.recipe.classes), training.class_weights
         )
         train_network(
-            MemberTask(net, training, weights),
+            MemberTask(net, training, weights, self.recipe.members[member].head_rate),
             ViewDataset(view, targets, rows, spec, training.augmentation),
             ViewDataset(view, targets, stop, spec, None) if stop else None,
             training, stage.folder, self.machine, self.recipe.seed, f"{member} {_named(part)}",
         )  # fmt: skip
         stage.finish()
+
+    def _from_hub(self, backbone: str | None) -> bool:
+        """A file given by hand takes the hub's place; networks of our own are on no hub."""
+        ours = backbone is None or backbone == "small_se"
+        return self.recipe.pretrained and not ours and backbone not in self.machine.weights
 
     def _start(
         self, trunk: nn.Module, backbone: str, pixels: Bytes, rows: list[int], spec: PreprocessSpec
@@ -227,10 +234,10 @@ class Pipeline:
         inputs = {
             "recipe": self.recipe.ensemble.model_dump(),
             "seed": self.recipe.seed,
-            "members": {
-                name: [self._member_inputs(name, str(f)) for f in range(self.recipe.folds)]
+            "members": [  # their order is that of the ensemble's inputs
+                [name, [self._member_inputs(name, str(f)) for f in range(self.recipe.folds)]]
                 for name in self.recipe.members
-            },
+            ],
         }
         stage = Stage.of(self.out / "ensemble", inputs)
         if not stage.done:

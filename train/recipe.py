@@ -99,6 +99,7 @@ class MemberRecipe(Spec):
     se_width: Count = 128
     features: Count = 128
     dropout: Fraction = 0.0
+    head_rate: Positive = 1.0  # how much faster the layers behind the trunk learn
     training: Training | None = None  # null: the recipe's `training`
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, cast
 
 import lightning
 import torch
 from torch import nn
 from torch.nn import functional
 
+from train.models.member import Member
 from train.recipe import Training
 
 WARM_UP = 0.1
@@ -34,10 +35,14 @@ class Task(lightning.LightningModule):
     def validation_step(self, batch: Any, _: int) -> None:
         self.log("stop_loss", self.loss(*batch), prog_bar=True, sync_dist=True)
 
+    def groups(self) -> list[dict[str, Any]]:
+        """Parameters by learning rate."""
+        return [{"params": list(self.parameters())}]
+
     def configure_optimizers(self) -> Any:
         recipe = self.training_recipe
         make = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[recipe.optimizer]
-        optimizer = make(self.parameters(), lr=recipe.rate, weight_decay=recipe.weight_decay)
+        optimizer = make(self.groups(), lr=recipe.rate, weight_decay=recipe.weight_decay)
         if recipe.schedule == "constant":
             return optimizer
         steps = max(int(self.trainer.estimated_stepping_batches), 1)
@@ -67,10 +72,28 @@ class SegmenterTask(Task):
 
 
 class MemberTask(Task):
-    def __init__(self, model: nn.Module, training: Training, weights: torch.Tensor | None) -> None:
+    """`head_rate`: a pretrained trunk is tuned, what stands behind it has all to learn."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        training: Training,
+        weights: torch.Tensor | None,
+        head_rate: float = 1.0,
+    ) -> None:
         super().__init__(model, training)
+        self.head_rate = head_rate
         self.class_weights: torch.Tensor | None
         self.register_buffer("class_weights", weights, persistent=False)
+
+    def groups(self) -> list[dict[str, Any]]:
+        trunk = list(cast("Member", self.model).trunk.parameters())
+        known = {id(parameter) for parameter in trunk}
+        head = [parameter for parameter in self.parameters() if id(parameter) not in known]
+        return [
+            {"params": trunk},
+            {"params": head, "lr": self.training_recipe.rate * self.head_rate},
+        ]
 
     def loss(self, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         logits, _ = self.model(images.contiguous(memory_format=torch.channels_last))

@@ -165,3 +165,13 @@ def test_a_changed_ensemble_gives_other_predictions(run: Run, tmp_path: Path) ->
     assert sorted(p.name for p in (tmp_path / "run" / "ensemble").iterdir() if p.is_dir()) == [
         "0", "1", "final",
     ]  # fmt: skip
+
+
+def test_a_file_given_by_hand_takes_the_place_of_the_hub(table: Table, tmp_path: Path) -> None:
+    recipe = Recipe.model_validate(tiny_recipe() | {"pretrained": True})
+    machine = Machine(weights={"resnet18": tmp_path / "resnet18.safetensors"})
+    asked = Pipeline(recipe, table, np.zeros(len(table), int), tmp_path, machine)._from_hub
+    assert asked("resnet50")
+    assert not asked("resnet18")
+    assert not asked("small_se")
+    assert not asked(None)

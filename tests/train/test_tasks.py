@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
 
+from train.models.member import Member
+from train.models.small_se import SmallSE
 from train.recipe import Training
 from train.tasks import WARM_UP, MemberTask, SegmenterTask, _cosine, class_weights
 
@@ -49,6 +51,19 @@ def test_balanced_classes_weigh_the_same_in_the_loss() -> None:
     expected = (each[:9].mean() + each[9]) / 2
     assert torch.allclose(task.loss(logits, torch.tensor(targets)), expected)
     assert not any("class_weights" in name for name in task.state_dict())
+
+
+def test_what_stands_behind_the_trunk_learns_faster() -> None:
+    trunk = SmallSE(4)
+    model = Member(trunk, trunk.channels, classes=2, se_width=4, features=8, dropout=0.0)
+    training = Training(epochs=1, rate=1e-3)
+    optimizer = MemberTask(model, training, None, head_rate=8).configure_optimizers()
+    rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
+    assert len(rates) == sum(len(group["params"]) for group in optimizer.param_groups)
+    assert {rates[id(p)] for p in trunk.parameters()} == {1e-3}
+    behind = [*model.se.parameters(), *model.neck.parameters(), *model.head.parameters()]
+    assert {rates[id(p)] for p in behind} == {8e-3}
+    assert len(rates) == len(list(model.parameters()))
 
 
 # --- segmentation --------------------------------------------------------------------------------

@@ -139,7 +139,7 @@ def test_a_hub_out_of_reach_names_the_ways_out() -> None:
     fields = tiny_recipe() | {"pretrained": True}
     fields["members"]["first"] |= {"backbone": "resnet18", "options": {}}
     with pytest.raises(UsageError) as caught:
-        networks.build_member(Recipe.model_validate(fields), "first", fresh=True)
+        networks.build_member(Recipe.model_validate(fields), "first", hub=True)
     assert "resnet18" in caught.value.what
     assert "http://127.0.0.1:9" in str(caught.value.expected)
     assert "--no-pretrained" in str(caught.value.remedy)
@@ -152,11 +152,8 @@ def test_a_hub_out_of_reach_names_the_ways_out() -> None:
 @pytest.mark.usefixtures("no_hub")
 def test_no_hub_is_asked_for_where_none_is_needed() -> None:
     fields = tiny_recipe() | {"pretrained": True}
-    networks.build_member(Recipe.model_validate(fields), "first", fresh=True)  # small_se
     fields["members"]["first"] |= {"backbone": "resnet18", "options": {}}
     networks.build_member(Recipe.model_validate(fields), "first")  # filled from a run later
-    fields["pretrained"] = False
-    networks.build_member(Recipe.model_validate(fields), "first", fresh=True)
     assert not constants.HF_HUB_OFFLINE
 
 

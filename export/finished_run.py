@@ -1,0 +1,124 @@
+"""What training leaves behind, read for export: recipe, data, figures and every network's weights.
+
+A run has one set of networks for each fold, and `final`, trained on all images: the one that ships.
+A fold's set is for measuring: it comes with the ids of the images it has not seen.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from torch import nn
+
+from runtime.bundle import DataSet, Provenance
+from runtime.errors import InputError, UsageError
+from train import networks
+from train.models.locally_connected import LocallyConnected
+from train.models.member import Member
+from train.recipe import Recipe, parse_recipe
+from train.stage import STAMP
+from train.trainer import WEIGHTS, load_network
+
+FINAL = "final"
+
+Net = TypeVar("Net", bound=nn.Module)
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    folder: Path
+    recipe: Recipe
+    data: dict[str, Any]
+    figures: dict[str, Any]
+
+    @classmethod
+    def read(cls, folder: Path) -> FinishedRun:
+        if not (folder / "recipe.json").is_file():
+            raise UsageError(
+                f"{folder} is not the folder of a run.",
+                got="no recipe.json in it" if folder.is_dir() else "no folder at that path",
+                expected="what `dermedge train --out` wrote",
+            )
+        recipe = parse_recipe((folder / "recipe.json").read_text("utf-8"), "recipe.json")
+        return cls(folder, recipe, _read(folder, "data.json"), _read(folder, "figures.json"))
+
+    def part(self, fold: int | None) -> str:
+        """The name of a set of networks: that of a fold, or the final one."""
+        if fold is not None and not 0 <= fold < self.recipe.folds:
+            raise UsageError(
+                "The run has no such fold.",
+                got=f"--fold {fold}",
+                expected=f"0 to {self.recipe.folds - 1}, as in the column `fold` of oof.csv",
+            )
+        return FINAL if fold is None else str(fold)
+
+    def segmenter(self, part: str) -> nn.Module:
+        return self._filled(networks.build_segmenter(self.recipe), f"segmenter/{part}")
+
+    def member(self, name: str, part: str) -> Member:
+        return self._filled(networks.build_member(self.recipe, name), f"members/{name}/{part}")
+
+    def ensemble(self, part: str) -> LocallyConnected:
+        net = LocallyConnected(
+            len(self.recipe.members), len(self.recipe.classes), self.recipe.ensemble.filters
+        )
+        return self._filled(net, f"ensemble/{part}", stamp="ensemble")
+
+    def provenance(self, fold: int | None, revision: str) -> Provenance:
+        held_out = [name for name, own in self.data["folds"].items() if own == fold]
+        return Provenance(
+            revision=revision,
+            data=(
+                DataSet(
+                    name=self.data["name"], sha256=self.data["sha256"], images=self.data["images"]
+                ),
+            ),
+            fold=fold,
+            held_out=tuple(held_out),
+            metrics=dict(flat(self.figures)) | dict(flat({"images": self.data["counts"]})),
+        )
+
+    def _filled(self, net: Net, place: str, stamp: str | None = None) -> Net:
+        """A stage's stamp is written when it is done; weights without one may be half trained."""
+        file = self.folder / place / WEIGHTS
+        if not file.is_file() or not (self.folder / (stamp or place) / STAMP).is_file():
+            raise UsageError(
+                f"The run is not finished: {place} is still to be trained.",
+                got=f"no {WEIGHTS}" if not file.is_file() else f"no {STAMP}",
+                remedy=f"give the `dermedge train … --out {self.folder}` that began it once more",
+            )
+        try:
+            load_network(net, file)
+        except Exception as exc:  # safetensors has no error class of its own to name
+            raise InputError(
+                f"The weights of {place} do not fit the run's recipe.",
+                got=str(exc).strip().splitlines()[0],
+                remedy="train again: recipe.json was changed since, or the file is damaged",
+            ) from exc
+        return net
+
+
+def flat(values: dict[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    """Nested figures under dotted names: auc.all.ensemble.mean.low."""
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from flat(value, f"{before}{key}.")
+        else:
+            yield before + key, value
+
+
+def _read(folder: Path, name: str) -> dict[str, Any]:
+    try:
+        return dict(json.loads((folder / name).read_text(encoding="utf-8")))
+    except FileNotFoundError as exc:
+        raise UsageError(
+            "The run is not finished.",
+            got=f"no {name} in {folder}",
+            remedy=f"give the `dermedge train … --out {folder}` that began it once more",
+        ) from exc
+    except (OSError, ValueError) as exc:
+        raise InputError(f"{folder / name} cannot be read.", got=exc) from exc

@@ -1,0 +1,124 @@
+"""From a PyTorch network to an ONNX graph as bundles hold it.
+
+One file, float32, an open batch axis, batch normalisation folded into convolutions, the softmax or
+sigmoid inside. Nothing in the file tells of the machine it was made on.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from typing import Any
+
+import onnx
+import torch
+from torch import nn
+
+from train.models.locally_connected import LocallyConnected
+from train.models.member import Member
+
+OPSET = 18
+IR_VERSION = 8  # the one that came with opset 18: engines of that time read it
+BATCH = "batch"
+SAMPLE_BATCH = 2  # a batch of one would be taken for a constant
+
+
+class SegmenterGraph(nn.Module):
+    inputs, outputs = ("image",), ("mask",)
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return torch.sigmoid(self.net(image))
+
+
+class MemberGraph(nn.Module):
+    inputs, outputs = ("image",), ("probabilities", "logits", "features")
+
+    def __init__(self, net: Member) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        logits, features = self.net(image)
+        return torch.softmax(logits, dim=1), logits, features
+
+
+class EnsembleGraph(nn.Module):
+    inputs, outputs = ("members",), ("probabilities",)
+
+    def __init__(self, net: LocallyConnected) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, members: torch.Tensor) -> torch.Tensor:
+        return self.net(members)
+
+
+Graph = SegmenterGraph | MemberGraph | EnsembleGraph
+
+
+def to_onnx(graph: Graph, shape: tuple[int, ...]) -> onnx.ModelProto:
+    """`shape` is that of the input, without its batch."""
+    sample = torch.zeros(SAMPLE_BATCH, *shape)
+    with _quiet():
+        program = torch.onnx.export(
+            graph.eval(),
+            (sample,),
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=list(graph.inputs),
+            output_names=list(graph.outputs),
+            dynamic_shapes=({0: torch.export.Dim(BATCH, min=1)},),
+            external_data=False,
+            verbose=False,
+        )
+    if program is None:
+        raise AssertionError("torch.onnx.export gives a program unless it is given a file")
+    model = program.model_proto
+    _forget_the_machine(model)
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def _forget_the_machine(model: onnx.ModelProto) -> None:
+    """Stack traces and doc strings hold paths and source code, and are as large as small nets."""
+    model.producer_name, model.producer_version = "dermedge", version("dermedge")
+    model.ir_version = IR_VERSION
+    model.graph.name = "graph"
+    del model.graph.value_info[:]  # follows from the rest
+    for part in _parts(model):
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
+
+
+def _parts(model: onnx.ModelProto) -> Iterator[Any]:
+    graph = model.graph
+    together: Iterable[Any] = (*graph.node, *graph.initializer, *graph.input, *graph.output)
+    yield from (model, graph, *together)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporter's talk about its own insides would bury what a user can act on."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnxscript")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def count_parameters(net: nn.Module) -> int:
+    """What was trained; running statistics are not."""
+    return sum(parameter.numel() for parameter in net.parameters())
