@@ -23,6 +23,7 @@ from runtime.bundle_files import LoadedBundle, load_bundle
 from runtime.errors import InputError
 from runtime.golden import check_golden
 from runtime.host_chain import HostChain
+from runtime.judging import open_chains
 from runtime.overlay import draw_overlay
 from runtime.throughput import BLOCKS, compare_with_scan
 from runtime.timings import summarise
@@ -134,13 +135,14 @@ def run_benchmark(
         _warm_up(chain, frame)
         frames = _measure(plan, chain, lambda share: progress(share * FRAMES_SHARE))
         figures = _figures(chain, frames)
-        rate = compare_with_scan(
-            chain,
-            plan.items,
-            rounds=max(1, len(frames.whole) // (BLOCKS * len(plan.items))),
-            engines_alone=chain.run_engines,
-            progress=lambda share: progress(FRAMES_SHARE + share * (1 - FRAMES_SHARE)),
-        )
+        with open_chains(bundle, plan.backend) as chains:
+            rate = compare_with_scan(
+                chains,
+                plan.items,
+                rounds=max(1, len(frames.whole) // (BLOCKS * len(plan.items))),
+                engines_alone=chain.run_engines,
+                progress=lambda share: progress(FRAMES_SHARE + share * (1 - FRAMES_SHARE)),
+            )
         return {
             "machine": machine.facts(),
             "bundle": bundle.record.model_dump(),

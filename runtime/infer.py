@@ -14,7 +14,6 @@ from runtime.errors import UsageError
 
 if TYPE_CHECKING:
     from runtime.bundle_files import LoadedBundle
-    from runtime.chain import Chain
     from runtime.metadata_table import MetadataTable
     from runtime.out_folder import OutFolder
     from runtime.scan import Progress
@@ -199,23 +198,22 @@ def _metadata(path: Path | None, bundle: LoadedBundle, sources: Sources) -> Meta
 def _run(
     out: OutFolder, bundle: LoadedBundle, backend: str, sources: Sources, table: MetadataTable
 ) -> None:
-    from runtime.chain import open_chain
+    from runtime.judging import MOST_CHAINS, open_chains
     from runtime.run_facts import start_facts
     from runtime.scan import scan
     from runtime.screen import ProgressView
 
     noun = "frame" if sources.kind == "video" else "image"
-    with open_chain(bundle, backend) as chain:
+    most = 1 if sources.kind == "image" else MOST_CHAINS
+    with open_chains(bundle, backend, most=most) as chains:
         words = [Path(sys.argv[0]).name, *sys.argv[1:]]
-        out.save(**start_facts(out, chain, shlex.join(words)))
+        out.save(**start_facts(out, chains[0], shlex.join(words)))
         with ProgressView(sources.total, noun + "s") as view:
-            progress = scan(chain, sources, out, table.of, view.show)
-    _finish(out, bundle, chain, sources, progress)
+            progress = scan(chains, sources, out, table.of, view.show)
+    _finish(out, bundle, sources, progress)
 
 
-def _finish(
-    out: OutFolder, bundle: LoadedBundle, chain: Chain, sources: Sources, progress: Progress
-) -> None:
+def _finish(out: OutFolder, bundle: LoadedBundle, sources: Sources, progress: Progress) -> None:
     from rich.console import Console
 
     from runtime.report import write_report

@@ -1,13 +1,13 @@
-"""The scan: decode threads → chain → writer thread. Ordered, bounded, and safe to kill.
+"""The scan: decode threads → chains → writer thread. Ordered, bounded, and safe to kill.
 
-The chain runs in the calling thread. A picture's overlay is written before its record, and a
+A picture's overlay is written before its record, and a
 record before the next one's, so whatever has a record has everything. What a kill loses is work
 that has no record yet, and the next run does that again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import cv2
 
+from runtime.judging import Metadata, judge_ahead
 from runtime.machine import usable_cores
 from runtime.out_folder import OutFolder
 from runtime.overlay import draw_overlay, overlay_name
@@ -57,10 +58,10 @@ class Progress:
 
 
 def scan(
-    chain: Chain,
+    chains: Sequence[Chain],
     sources: Sources,
     out: OutFolder,
-    metadata: Callable[[str], Mapping[str, object]],
+    metadata: Metadata,
     report: Callable[[Progress], None],
 ) -> Progress:
     """Record every item of `sources` that is not recorded yet. `report` is told after each."""
@@ -71,20 +72,21 @@ def scan(
         return key_of(source, sha256) in out.done
 
     ahead = load_ahead(sources.items, known, workers)
+    judged = judge_ahead(chains, ahead, metadata)
     with (
         _one_opencv_thread(),
         ResultLog(out.records) as log,
         _Writer(log, out) as writer,
         closing(ahead),
+        closing(judged),
     ):
-        for item, loaded in ahead:
+        for item, loaded, analysis in judged:
             progress.seen += 1
-            if loaded.frame is not None:
-                analysis = chain.analyse(loaded.frame, metadata(item.file))
+            if loaded.frame is not None and analysis is not None:
                 writer.put(_completed(item, loaded, analysis.result), loaded.frame, analysis)
             elif loaded.error is not None:
                 progress.unreadable += 1
-                writer.put(_unreadable(item, loaded, chain, metadata(item.file)))
+                writer.put(_unreadable(item, loaded, chains[0], metadata(item.file)))
             else:
                 progress.resumed += 1
                 if not progress.scanned:

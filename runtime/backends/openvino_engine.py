@@ -67,6 +67,8 @@ def _settings(threads: int | None) -> dict[str, object]:
     }
     if threads is not None:
         settings["INFERENCE_NUM_THREADS"] = threads
+        # Engines that were given some of the cores would all be pinned to the same ones.
+        settings["ENABLE_CPU_PINNING"] = False
     return settings
 
 

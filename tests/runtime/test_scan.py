@@ -47,7 +47,7 @@ def out_at(path: Path) -> OutFolder:
 
 def run(chain: Chain, sources: Sources, out: OutFolder) -> Progress:
     with out:
-        return scan(chain, sources, out, lambda file: {}, lambda progress: None)
+        return scan([chain], sources, out, lambda file: {}, lambda progress: None)
 
 
 def items(count: int, load: object = None) -> Iterator[Item]:
@@ -116,7 +116,9 @@ def test_metadata_reaches_the_chain_and_the_record(chain: Chain, tmp_path: Path)
     write_pictures(tmp_path / "in", 1)
     (tmp_path / "in" / "bad.png").write_bytes(b"")
     with out_at(tmp_path / "out") as out:
-        scan(chain, folder(tmp_path / "in"), out, lambda file: {"of": file}, lambda progress: None)
+        scan(
+            [chain], folder(tmp_path / "in"), out, lambda file: {"of": file}, lambda progress: None
+        )
     assert [r["metadata"] for r in records_in(tmp_path / "out")] == [
         {"of": "bad.png"},
         {"of": "p000.png"},
