@@ -61,7 +61,8 @@ def read_header(data: bytes, name: str) -> Header:
             expected="a complete image file",
             remedy="Copy the file from its source again.",
         ) from exc
-    except (struct.error, IndexError) as exc:
+    # OverflowError: an offset of a BigTIFF that no buffer could reach.
+    except (struct.error, IndexError, OverflowError) as exc:
         raise InputError(
             f"{name} is truncated.",
             got=f"{len(data):,} bytes, which end within the header",

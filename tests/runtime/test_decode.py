@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image as Pillow
 
@@ -331,6 +331,7 @@ def survives(data: bytes) -> None:
 @settings(max_examples=60, deadline=None)
 @given(st.sampled_from([b"", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"BM", b"II*\0",
                         b"MM\0+", b"RIFF\x10\0\0\0WEBPVP8X"]), st.binary(max_size=300))  # fmt: skip
+@example(b"MM\0+", b"\0\0\0\0\x80" + bytes(7))
 def test_random_bytes(start: bytes, rest: bytes) -> None:
     survives(start + rest)
 
