@@ -1,26 +1,8 @@
 """Graphs that exist already become a bundle, by a description in YAML.
 
 The description is bundle.json as YAML, without what is found out here (`schema`, `created`,
-`files`, hashes, `golden`). A variant's `file` is an ONNX file beside the description or below it:
-
-    name: clinic-resnet
-    version: "1"
-    recipe: our own, of 2025
-    intended_use: Research on dermoscopic images. Decision support, not a diagnosis.
-    classes: [melanoma, nevus]
-    positive: [melanoma]
-    models:
-      resnet:
-        variants: [{precision: fp32, file: resnet.onnx}]
-        inputs:
-          - kind: image
-            name: input
-            view: whole
-            preprocess: {size: [224, 224], mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5]}
-        outputs: [{name: output, role: logits}]
-    views: {whole: {area: frame}}
-    chain: {classify: [resnet]}
-    decision: {score: melanoma}
+`files`, hashes, `golden`). A variant's `file` is an ONNX file beside the description or below it. The
+help of `dermedge export` shows one.
 """
 
 from __future__ import annotations

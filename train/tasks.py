@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from typing import Any, cast
 
 import lightning
@@ -16,7 +17,7 @@ from train.recipe import Training
 WARM_UP = 0.1
 
 
-class Task(lightning.LightningModule):
+class Task(lightning.LightningModule, ABC):
     """Optimiser, schedule and logging, the same for every network."""
 
     def __init__(self, model: nn.Module, training: Training) -> None:
@@ -24,8 +25,8 @@ class Task(lightning.LightningModule):
         self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.training_recipe = training
 
-    def loss(self, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        raise NotImplementedError
+    @abstractmethod
+    def loss(self, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor: ...
 
     def training_step(self, batch: Any, _: int) -> torch.Tensor:
         loss = self.loss(*batch)
