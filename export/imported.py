@@ -1,8 +1,8 @@
 """Graphs that exist already become a bundle, by a description in YAML.
 
 The description is bundle.json as YAML, without what is found out here (`schema`, `created`,
-`files`, hashes, `golden`). A variant's `file` is an ONNX file beside the description or below it. The
-help of `dermedge export` shows one.
+`files`, hashes, `golden`). A variant's `file` is an ONNX file beside the description or below it.
+The help of `dermedge export` shows one.
 """
 
 from __future__ import annotations
