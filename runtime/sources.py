@@ -16,7 +16,7 @@ from pathlib import Path
 from time import perf_counter
 
 from runtime.decode import decode_image, printable, read_bytes
-from runtime.errors import InputError
+from runtime.errors import InputError, UsageError
 from runtime.preprocess import Image
 
 # Files of formats we cannot read are listed too: they get a record that says so, where passing
@@ -71,6 +71,13 @@ def folder(path: Path, leave_out: Path | None = None) -> Sources:
             got="a file" if path.exists() else "nothing at that path",
             expected="a folder of images",
             remedy="Name the folder, or a single image with --image.",
+        )
+    if leave_out is not None and leave_out.is_dir() and leave_out.samefile(path):
+        raise UsageError(
+            "The results cannot go into the scanned folder itself.",
+            got=f"--out {printable(str(leave_out))}",
+            expected="a folder of its own, which may lie below",
+            remedy=f"--out {printable(str(path / 'results'))}",
         )
     found = _Walk(path, leave_out)
     names = tuple(name for name, _, _ in found.entries)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from runtime.backends.base import Engine, Floats, Graph, Shape, at_batch_one, first_line
 from runtime.errors import BackendError, BundleError, missing_extra
 from runtime.machine import cpu
@@ -28,6 +30,7 @@ class OpenVinoEngine(Engine):
                 expected="an ONNX file with fixed sizes but for the batch",
                 remedy="export the bundle again",
             ) from exc
+        _check_weights(model, graph.file)
         try:
             compiled = core.compile_model(model, "CPU", _settings(threads))
             self._request = compiled.create_infer_request()
@@ -47,6 +50,20 @@ class OpenVinoEngine(Engine):
 
     def _free(self) -> None:
         del self._request
+
+
+def _check_weights(model: openvino.Model, file: str) -> None:
+    """OpenVINO's clamps swallow NaN: what it says afterwards looks like any other answer."""
+    for step in model.get_ops():
+        if step.get_type_name() != "Constant" or not step.get_element_type().is_real():
+            continue
+        if not np.isfinite(step.data).all():
+            raise BundleError(
+                f"{file} holds weights that are no numbers.",
+                got=f"NaN or infinity in {step.get_friendly_name()!r}",
+                expected="finite numbers",
+                remedy="train or export it again: nothing that it says can be trusted",
+            )
 
 
 @cache

@@ -78,7 +78,7 @@ def test_a_nan_fails_it(golden: LoadedBundle, tmp_path: Path) -> None:
     bundle = changed(golden, tmp_path)
     onnx.save(member(np.full((3, 2), np.nan)), str(bundle.path / "models" / "member_b.onnx"))
     with pytest.raises(BundleError) as caught:
-        open_chain(seal(bundle.path, fields_of(bundle)), "openvino")
+        open_chain(seal(bundle.path, fields_of(bundle)), "onnxruntime")
     assert "member_b" in (caught.value.got or "")
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from runtime import sources
-from runtime.errors import InputError
+from runtime.errors import InputError, UsageError
 from runtime.sources import Loaded, folder, one_image, safe_name
 from tests.runtime.scans import write_pictures
 
@@ -177,3 +177,10 @@ def test_all_pixels_arrive(tmp_path: Path) -> None:
     frames = [got.frame for got in loaded(tmp_path).values()]
     assert all(frame is not None for frame in frames)
     assert not np.array_equal(frames[0], frames[1])
+
+
+def test_results_do_not_go_into_the_scanned_folder_itself(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"x")
+    with pytest.raises(UsageError, match="scanned folder itself"):
+        folder(tmp_path, leave_out=tmp_path / ".")
+    assert folder(tmp_path, leave_out=tmp_path / "results").total == 1
