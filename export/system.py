@@ -33,6 +33,13 @@ class Part:
     always_float: bool = False
 
 
+SHORT_SIDE = {
+    "min": 64,
+    "hint": "The picture is too small to judge: use one of at least 64 pixels a side.",
+}
+"""A few pixels, or a strip, get a confident answer from any network; the data had none."""
+
+
 def parts_of(run: FinishedRun, fold: int | None) -> Iterator[Part]:
     """The trained networks of a run, each loaded when it is asked for."""
     part = run.part(fold)
@@ -100,6 +107,7 @@ def system_fields(recipe: Recipe) -> dict[str, Any]:
             "combine": {"model": ENSEMBLE, "takes": "probabilities"},
         },
         "decision": {"score": recipe.score},
+        "quality": {"short_side": SHORT_SIDE},
     }
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from runtime.preprocess import Image
 
 MEASURES = {
+    "short_side": "the frame's shorter side in pixels",
     "focus": "share of the fine detail that a blur of one pixel takes away: sharp 0.3 to 0.5",
     "exposure": "mean luminance, 0 to 1",
     "contrast": "standard deviation of the luminance, 0 to 0.5",
@@ -44,6 +45,7 @@ def measure_quality(frame: Image, lesion: Lesion | None) -> dict[str, float]:
     blue, green, red = cv2.split(small)  # ten times as fast as NumPy's min over an axis of three
     weakest, strongest = cv2.min(cv2.min(blue, green), red), cv2.max(cv2.max(blue, green), red)
     return {
+        "short_side": float(min(frame.shape[:2])),
         "focus": _focus(grey),
         "exposure": float(grey.mean()) / 255,
         "contrast": float(grey.std()) / 255,

@@ -31,7 +31,9 @@ def perturbed(bundle: LoadedBundle, by: float) -> LoadedBundle:
 def compared(bundle: LoadedBundle, by: float) -> list[parity.Finding]:
     cases = parity.make_feeds(bundle, "member_a", [picture()])
     expected = parity.run_in(bundle, "member_a", cases, "onnxruntime")
-    return parity.compare(perturbed(bundle, by), "member_a", cases, expected, BACKENDS)
+    # OpenVINO refuses weights that are no numbers before anything can be compared.
+    backends = BACKENDS if np.isfinite(by) else ["onnxruntime"]
+    return parity.compare(perturbed(bundle, by), "member_a", cases, expected, backends)
 
 
 def test_the_same_weights_pass_in_every_engine(bundle: LoadedBundle) -> None:

@@ -26,6 +26,7 @@ def test_every_frame_has_numbers(height: int, width: int, level: int | None) -> 
         frame = np.random.default_rng(0).integers(0, 256, frame.shape, dtype=np.uint8)
     measures = measured(frame)
     assert measures.keys() == MEASURES.keys()
+    assert measures.pop("short_side") == min(height, width)
     assert all(0 <= value <= 1 for value in measures.values())
 
 
