@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runtime.command import Verb
+from runtime.command import Number, Verb
 from runtime.errors import UsageError
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ on. A score at or above the threshold is a referral. It is decision support, not
     "--sensitivity",
     default=0.95,
     show_default=True,
-    type=click.FloatRange(0.5, 0.999),
+    type=Number(0.5, 0.999),
     help="The share of positives to be referred.",
 )
 @click.option("--dry-run", is_flag=True, help="Show the operating point, change nothing.")

@@ -77,5 +77,6 @@ def _parse(
             f"{where}: these are not probabilities.",
             got=probabilities,
             expected="numbers of 0 to 1 that add up to 1",
+            remedy="take the oof.csv that `dermedge train` wrote, or write the column again",
         )
     return row["id"], fold, list(classes).index(row["label"]), probabilities

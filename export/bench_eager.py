@@ -5,6 +5,9 @@
 
 Eager is PyTorch as one would write it: channels last, inference mode. Both chains share all of
 the host's code, so that what differs is the engines. Weights are random unless a run is given.
+
+Beside the times stands how fast each network computes and how fast a large matrix product does on
+the same cores: where the two meet, no engine that computes the same sums can be any faster.
 """
 
 from __future__ import annotations
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 WARM_UP = 3
+MATRIX, MATRIX_RUNS = 2048, 12
 FRAME = (768, 1024)  # height and width, as most images of ISIC 2017 have them
 TARGETS = {"backbones": 2.0, "chain": 1.5}
 """How many times as fast as eager it ought to be."""
@@ -208,7 +212,33 @@ def _measure(
         for watch in (watch for by_name in watches.values() for watch in by_name.values()):
             watch.ms.clear()
         totals = _take_turns(chains, frame, runs, step)
-        return _figures(watches, totals, list(bundle.spec.chain.classify))
+        figures = _figures(watches, totals, list(bundle.spec.chain.classify))
+    step("counting and measuring arithmetic")
+    work = {part.name: _gflop(part) for part in parts}
+    return figures | {"gflop": work, "matrix_product_gflops": _matrix_product_gflops()}
+
+
+def _gflop(part: Part) -> float:
+    """Of one run; a multiplication and an addition are two."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+        part.graph(torch.zeros(1, *part.shape))
+    return float(counter.get_total_flops()) / 1e9
+
+
+def _matrix_product_gflops() -> float:
+    """The best of several, because a peak is what nothing can exceed."""
+    import torch
+
+    square = torch.ones(MATRIX, MATRIX)
+    seconds = []
+    for _ in range(MATRIX_RUNS):
+        started = perf_counter()
+        square @ square
+        seconds.append(perf_counter() - started)
+    return 2 * MATRIX**3 / min(seconds) / 1e9
 
 
 def _take_turns(
@@ -284,14 +314,16 @@ def _print(report: dict[str, Any]) -> None:
 
     grid = Table(title=f"{report['recipe']}, median of {report['runs']} runs")
     grid.add_column("")
-    for heading in ("eager PyTorch, ms", "OpenVINO, ms", "eager / OpenVINO"):
+    for heading in ("eager PyTorch, ms", "OpenVINO, ms", "eager / OpenVINO", "GFLOP/s"):
         grid.add_column(heading, justify="right")
     for name, row in report["rows"].items():
-        grid.add_row(
-            name, f"{row['eager_ms']:.1f}", f"{row['openvino_ms']:.1f}", f"{row['ratio']:.2f}"
-        )
+        eager, compiled = row["eager_ms"], row["openvino_ms"]
+        work = report["gflop"].get(name)
+        speeds = f"{work / eager * 1e3:.0f} → {work / compiled * 1e3:.0f}" if work else ""
+        grid.add_row(name, f"{eager:.1f}", f"{compiled:.1f}", f"{row['ratio']:.2f}", speeds)
     console = Console()
     console.print(grid)
+    console.print(f"A large matrix product: {report['matrix_product_gflops']:.0f} GFLOP/s.")
     for kind, share in report["share_outside_engines"].items():
         console.print(f"Outside the networks: {share:.1%} of the chain with {kind}.")
     for what, name in (("backbones", "backbones in turn"), ("chain", "whole chain")):

@@ -107,6 +107,7 @@ def command(
             "Export needs a run, or a description of graphs.",
             got="neither" if run_folder is None else "both",
             expected="--run RUN or --onnx DESCRIPTION",
+            remedy="dermedge export --run RUN --out BUNDLE  (RUN is the --out of dermedge train)",
         )
     check_replaceable(out.resolve())  # known before anything is computed
     order = Order(out, precision, fold, name, version, golden)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runtime import demo
-from runtime.command import Verb
+from runtime.command import Number, Verb
 from runtime.errors import UsageError
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ SCHEMA = 1
 @click.option("--folder", type=click.Path(path_type=Path), help="A folder of pictures instead.")
 @click.option(
     "--seconds",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(min=0, min_open=True),
     default=10.0,
     show_default=True,
     help="How long to measure, after a warm-up.",
@@ -97,7 +97,11 @@ def _pictures(images: tuple[Path, ...], folder: Path | None) -> list[Item]:
         return [item for path in images for item in sources.one_image(path).items]
     found = list(sources.folder(folder or demo.FRAMES).items)
     if not found:
-        raise UsageError(f"There are no pictures in {folder or demo.FRAMES}.")
+        raise UsageError(
+            f"There are no pictures in {folder or demo.FRAMES}.",
+            expected="files that end in " + ", ".join(sources.READ),
+            remedy="name another folder, or leave --folder out to use the sample frames",
+        )
     return found
 
 

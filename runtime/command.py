@@ -7,6 +7,7 @@ own code (runtime/errors.py); anything else is a defect and keeps its traceback,
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -59,6 +60,18 @@ def errors_reported(context: click.Context) -> Iterator[None]:
     except KeyboardInterrupt:
         click.echo("Stopped.", err=True)
         context.exit(INTERRUPTED)
+
+
+class Number(click.FloatRange):
+    """A number within limits. NaN, which is neither below nor above any limit, is none."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return number
 
 
 class Verb(click.Command):

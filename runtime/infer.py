@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runtime.command import Verb
+from runtime.command import Number, Verb
 from runtime.errors import UsageError
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ name without suffix) and the bundle's fields, usually age, sex and site.
 @click.option("--metadata", type=click.Path(path_type=Path), help="A CSV of age, sex, site.")
 @click.option(
     "--every",
-    type=click.FloatRange(min=0),
+    type=Number(min=0),
     default=DEFAULT_EVERY,
     show_default=True,
     help="Seconds between the frames taken of a video; 0 takes each.",
@@ -163,7 +163,7 @@ def _sources(
         if not found.total:
             raise UsageError(
                 f"{folder} holds no images.",
-                got=f"{found.passed_over} files of other kinds",
+                got=f"files passed over: {found.passed_over or 'none'}",
                 expected="files that end in " + ", ".join(sources.READ),
                 remedy="Check the folder's name.",
             )
@@ -176,6 +176,7 @@ def _sources(
 
 def _metadata(path: Path | None, bundle: LoadedBundle, sources: Sources) -> MetadataTable:
     from runtime.metadata_table import MetadataTable, load_metadata
+    from runtime.reporting.wording import count
 
     if path is None:
         return MetadataTable()
@@ -187,9 +188,10 @@ def _metadata(path: Path | None, bundle: LoadedBundle, sources: Sources) -> Meta
     if table.unknown_columns:
         notes.append("not used: column " + ", ".join(table.unknown_columns))
     if table.without_image:
-        lines = ", ".join(map(str, table.without_image[:5]))
+        shown = ", ".join(f"{name!r} (line {line})" for line, name in table.without_image[:5])
         more = " …" if len(table.without_image) > 5 else ""
-        notes.append(f"{len(table.without_image)} rows belong to no image here: {lines}{more}")
+        rows = count(len(table.without_image), "row")
+        notes.append(f"{rows} without an image here: {shown}{more}")
     for note in notes:
         click.echo(f"{path}: {note}", err=True)
     return table
@@ -222,6 +224,7 @@ def _finish(out: OutFolder, bundle: LoadedBundle, sources: Sources, progress: Pr
     from runtime.run_facts import end_facts, summarise
     from runtime.screen import print_folder, print_image
 
+    out.settle()
     summary, unreadable = summarise(out.records)
     out.save(**end_facts(summary, unreadable, progress))
     write_csv(out.records, out.path / "results.csv")
@@ -237,7 +240,7 @@ def _finish(out: OutFolder, bundle: LoadedBundle, sources: Sources, progress: Pr
             words = f"{count(unreadable, noun)} could not be read: see the reasons in the report."
             click.secho(words, fg="yellow")
     if sources.passed_over:
-        click.echo(f"{count(sources.passed_over, 'file')} of other kinds passed over.")
+        click.echo(f"Files passed over: {sources.passed_over}.")
     click.echo(f"Report: {report}")
 
 

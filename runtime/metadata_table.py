@@ -20,12 +20,14 @@ from typing import TYPE_CHECKING
 
 from runtime.decode import printable
 from runtime.errors import InputError
+from runtime.metadata import NumberField
 
 if TYPE_CHECKING:
     from runtime.metadata import MetadataSpec
 
 KEYS = ("image", "source")
 USUAL_FIELDS = ("age", "sex", "site")  # recorded where the bundle itself takes no metadata
+AGE = NumberField(name="age", low=0, high=130)
 UNKNOWN = frozenset({"", "unknown", "na", "n/a", "nan", "none", "null"})
 SHOWN_PROBLEMS = 8
 
@@ -34,7 +36,7 @@ SHOWN_PROBLEMS = 8
 class MetadataTable:
     values: dict[str, dict[str, object]] = field(default_factory=dict)
     unknown_columns: tuple[str, ...] = ()
-    without_image: list[int] = field(default_factory=list)  # lines
+    without_image: list[tuple[int, str]] = field(default_factory=list)  # line and name
 
     def of(self, file: str) -> Mapping[str, object]:
         return self.values.get(file, {})
@@ -60,13 +62,15 @@ def load_metadata(path: Path, spec: MetadataSpec | None, files: Sequence[str]) -
         try:
             file = finder.find(cells.get(key, ""))
             if file is None:
-                table.without_image.append(line)
+                table.without_image.append((line, cells.get(key, "")))
                 continue
             if lines.setdefault(file, line) != line:
                 raise InputError(f"{file} again, first in line {lines[file]}")
             values = {name: _value(cells.get(name, ""), name, spec) for name in columns}
             if spec is not None:
                 spec.encode(values)
+            elif "age" in values:
+                AGE.encode(values["age"])
             table.values[file] = values
         except InputError as exc:
             problems.append(f"line {line}: {exc.one_line}")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from runtime.decode import printable
 from runtime.errors import UsageError
-from runtime.results import read_lines, recover, writing
+from runtime.results import read_lines, recover, settle, writing
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -52,6 +52,18 @@ class OutFolder:
         self.facts.update(facts)
         text = json.dumps(self.facts, indent=1, ensure_ascii=False, default=str) + "\n"
         write_whole(self.path / "run.json", text.encode("utf-8", "backslashreplace"))
+
+    def settle(self) -> None:
+        """At the end of a scan: one record and one picture for each source."""
+        self.drop_overlays(settle(self.records).replaced)
+
+    def drop_overlays(self, records: Iterable[tuple[str, str]]) -> None:
+        """The pictures of these sources with these hashes, where there are any."""
+        from runtime.overlay import overlay_name
+
+        with writing(self.overlays):
+            for source, sha256 in records:
+                (self.overlays / overlay_name(source, sha256)).unlink(missing_ok=True)
 
     def lock(self) -> None:
         """Keep other scans out until this is closed: two would write every record twice."""
@@ -117,7 +129,9 @@ def open_folder(path: Path, identity: dict[str, object], resume: bool) -> OutFol
     try:
         if found and not resume:
             _clear(out)
-        out.done = recover(out.records)
+        kept = recover(out.records)
+        out.done = kept.keys
+        out.drop_overlays(kept.replaced)
     except BaseException:
         out.close()
         raise
@@ -149,14 +163,10 @@ def _another_run(path: Path, had: object, now: Mapping[str, object]) -> UsageErr
 
 def _clear(out: OutFolder) -> None:
     """Remove what an earlier run wrote here, and nothing else."""
-    from runtime.overlay import overlay_name
-
+    if out.records.exists():
+        records = (record for _, record in read_lines(out.records) if isinstance(record, dict))
+        out.drop_overlays((str(r.get("source")), str(r.get("sha256"))) for r in records)
     with writing(out.path):
-        if out.records.exists():
-            for _, record in read_lines(out.records):
-                if isinstance(record, dict):
-                    told = str(record.get("source")), str(record.get("sha256"))
-                    (out.overlays / overlay_name(*told)).unlink(missing_ok=True)
         for name in FILES:
             (out.path / name).unlink(missing_ok=True)
 

@@ -76,7 +76,7 @@ def flatten(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
     for key, value in record.items():
         if isinstance(value, Mapping) and value:
             yield from flatten(value, f"{prefix}{key}.")
-        elif isinstance(value, (list, tuple)):
-            yield f"{prefix}{key}", json.dumps(value)
+        elif isinstance(value, (bool, list, tuple)):
+            yield f"{prefix}{key}", json.dumps(value)  # true and false, as in the JSON
         else:
             yield f"{prefix}{key}", None if value == {} else value

@@ -10,8 +10,9 @@ import csv
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
@@ -110,32 +111,57 @@ def key_of(source: str, sha256: str) -> bytes:
     return hashlib.blake2b(told, digest_size=16).digest()
 
 
-def recover(path: Path) -> set[bytes]:
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is left of results.jsonl once it is tidy."""
+
+    keys: set[bytes]
+    replaced: list[tuple[str, str]]  # source and SHA-256 of records that have a later one
+
+
+def recover(path: Path) -> Kept:
     """What is recorded already. Removes torn lines, and records of files that were unreadable.
 
     Those have no SHA-256. They are tried again, because a disk that was not mounted may be now.
     """
-    done: set[bytes] = set()
+    return _tidy(path, _is_final)
+
+
+def settle(path: Path) -> Kept:
+    """Leave one record a source, the last: a file that was changed since must not count twice."""
+    return _tidy(path, _is_record)
+
+
+def _tidy(path: Path, keeps: Callable[[Any], bool]) -> Kept:
     if not path.exists():
-        return done
-    kept = 0
+        return Kept(set(), [])
+    total, last = 0, dict[bytes, tuple[int, bytes]]()
     with writing(path):
-        for line, record in read_lines(path):
-            if _is_final(record):
-                done.add(key_of(record["source"], record["sha256"]))
-                kept += len(line)
-        if kept != path.stat().st_size:
-            _rewrite(path)
-    return done
+        for number, (_, record) in enumerate(read_lines(path)):
+            total += 1
+            if keeps(record):
+                source, sha256 = record["source"], record["sha256"]
+                last[key_of(source, "")] = (number, key_of(source, sha256))
+        replaced = _keep_lines(path, last, keeps) if len(last) < total else []
+    return Kept({key for _, key in last.values()}, replaced)
 
 
-def _rewrite(path: Path) -> None:
+def _keep_lines(
+    path: Path, last: Mapping[bytes, tuple[int, bytes]], keeps: Callable[[Any], bool]
+) -> list[tuple[str, str]]:
+    numbers = {number for number, _ in last.values()}
+    replaced: list[tuple[str, str]] = []
     partial = path.with_name(f".{path.name}.partial")
     with partial.open("wb") as file:
-        file.writelines(line for line, record in read_lines(path) if _is_final(record))
+        for number, (line, record) in enumerate(read_lines(path)):
+            if number in numbers:
+                file.write(line)
+            elif keeps(record):
+                replaced.append((record["source"], record["sha256"]))
         file.flush()
         os.fsync(file.fileno())
     partial.replace(path)
+    return replaced
 
 
 def read_lines(path: Path) -> Iterator[tuple[bytes, Any]]:
@@ -152,13 +178,16 @@ def _parsed(line: bytes) -> Any:
         return None
 
 
-def _is_final(record: Any) -> bool:
+def _is_record(record: Any) -> bool:
     return (
         isinstance(record, dict)
         and isinstance(record.get("source"), str)
         and isinstance(record.get("sha256"), str)
-        and bool(record["sha256"])
     )
+
+
+def _is_final(record: Any) -> bool:
+    return _is_record(record) and bool(record["sha256"])
 
 
 def write_csv(records: Path, table: Path) -> None:

@@ -54,7 +54,15 @@ class Sources:
     files: tuple[str, ...]  # every file by its name below the folder
     items: Iterator[Item]
     total: int | None = None
-    passed_over: int = 0  # files in the folder that are no images by their name
+    other_kinds: int = 0  # files in the folder that are no images by their name
+    hidden: int = 0  # files and folders whose name begins with a dot
+
+    @property
+    def passed_over(self) -> str | None:
+        """What a scan does not look at, in words."""
+        told = [f"{self.other_kinds} of other kinds"] if self.other_kinds else []
+        told += [f"{self.hidden} hidden"] if self.hidden else []
+        return " and ".join(told) or None
 
 
 def one_image(path: Path) -> Sources:
@@ -85,7 +93,7 @@ def folder(path: Path, leave_out: Path | None = None) -> Sources:
         Item(name, name, partial(_cannot_list, error) if error else partial(_load_image, at, name))
         for name, at, error in found.entries
     )
-    return Sources("folder", path, names, items, len(names), found.passed_over)
+    return Sources("folder", path, names, items, len(names), found.other_kinds, found.hidden)
 
 
 def safe_name(name: str) -> str:
@@ -101,7 +109,7 @@ class _Walk:
 
     def __init__(self, root: Path, leave_out: Path | None) -> None:
         self.entries: list[tuple[str, Path, InputError | None]] = []
-        self.passed_over = 0
+        self.other_kinds = self.hidden = 0
         self._entered: set[tuple[int, int]] = set()
         if leave_out is not None and leave_out.is_dir():
             self._entered.add(_identity(leave_out.stat()))
@@ -127,13 +135,13 @@ class _Walk:
             for child in children:
                 name = below + safe_name(child.name)
                 if child.name.startswith("."):
-                    self.passed_over += 1
+                    self.hidden += 1
                 elif _is_folder(child) and Path(child.name).suffix.lower() not in SUFFIXES:
                     pending.append((Path(child.path), name + "/"))
                 elif Path(child.name).suffix.lower() in SUFFIXES:
                     self.entries.append((name, Path(child.path), None))
                 else:
-                    self.passed_over += 1
+                    self.other_kinds += 1
 
     def _note_unlisted(self, at: Path, below: str, exc: OSError) -> None:
         error = InputError(

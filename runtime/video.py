@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -19,7 +20,7 @@ import numpy as np
 from runtime.decode import printable
 from runtime.errors import InputError
 from runtime.preprocess import Image
-from runtime.sources import Item, Known, Loaded, Sources, safe_name
+from runtime.sources import READ, Item, Known, Loaded, Sources, safe_name
 
 FALLBACK_RATE = 30.0  # frames a second, where a file does not say
 LOST_SHARE = 0.02  # of the announced frames may be missing: some files announce a little too many
@@ -46,15 +47,24 @@ def _open(path: Path) -> cv2.VideoCapture:
             expected="a video file",
             remedy="Check the name.",
         )
+    if path.suffix.lower() in READ:
+        raise InputError(
+            f"{shown} is an image.",
+            expected="a video file",
+            remedy=f"dermedge infer --image {shown}",
+        )
+    # FFmpeg would print its own view of a damaged file between our lines.
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     try:
         capture = cv2.VideoCapture(str(path.resolve()))  # absolute: never taken for an address
         opened = capture.isOpened()
     except (cv2.error, UnicodeError):
         opened = False
     if not opened:
+        size = path.stat().st_size
         raise InputError(
             f"{shown} cannot be opened as a video.",
-            got=f"{path.stat().st_size:,} bytes that OpenCV's decoders do not take",
+            got=f"{size:,} bytes that OpenCV's decoders do not take" if size else "an empty file",
             expected="a complete MP4, MOV, AVI, MKV or similar",
             remedy="Check that it plays; a recording that was cut off may lack its index.",
         )

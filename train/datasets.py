@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,17 @@ class ViewDataset(Dataset[Any]):
     ) -> None:
         self.pixels, self.targets, self.rows = pixels, targets, list(rows)
         self.spec, self.augmentation = spec, augmentation
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For a spawned worker: its file's name, where a memory map would be copied whole."""
+        return {
+            name: Path(str(value.filename)) if isinstance(value, np.memmap) else value
+            for name, value in self.__dict__.items()
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            setattr(self, name, np.load(value, mmap_mode="r") if isinstance(value, Path) else value)
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -23,7 +23,7 @@ import cv2
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from runtime.command import Verb
+from runtime.command import Number, Verb
 from runtime.errors import UsageError
 from train.phantom.compose import LARGEST, SMALLEST
 from train.phantom.layout import (
@@ -142,7 +142,7 @@ def _summary(rows: Sequence[Row]) -> Iterator[str]:
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option(
     "--validation-fraction",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=Number(0, 1, min_open=True, max_open=True),
     default=0.2,
     show_default=True,
     help="Share of each class that goes to validation (always one or more).",

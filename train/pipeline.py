@@ -10,6 +10,7 @@ The networks that ship are trained on everything; what they are worth is told by
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +29,7 @@ from train.data.splits import holdout
 from train.data.table import Table
 from train.datasets import ViewDataset
 from train.ensemble import combine, fit_ensemble
+from train.models.member import OWN_TRUNKS
 from train.predictions import OutOfFold
 from train.recipe import Recipe, Training
 from train.stage import Stage, fingerprint, write_json
@@ -49,6 +51,8 @@ class Pipeline:
     machine: Machine
 
     def run(self) -> dict[str, Any]:
+        for stage in self._stages():
+            stage.forget_if_stale()
         for fold in range(self.recipe.folds):
             self._segmenter(str(fold))
         self._masks  # noqa: B018  rendered here, so that a missing mask is known early
@@ -60,6 +64,14 @@ class Pipeline:
         for member in self.recipe.members:
             self._member(member, FINAL)
         return figures
+
+    def _stages(self) -> Iterator[Stage]:
+        """All whose results are exported."""
+        for part in [*map(str, range(self.recipe.folds)), FINAL]:
+            yield self._segmenter_stage(part)
+            for member in self.recipe.members:
+                yield self._member_stage(member, part)
+        yield self._ensemble_stage()
 
     # -- which images ------------------------------------------------------------------------
 
@@ -96,8 +108,11 @@ class Pipeline:
             "part": part,
         }
 
+    def _segmenter_stage(self, part: str) -> Stage:
+        return Stage.of(self.out / "segmenter" / part, self._segmenter_inputs(part))
+
     def _segmenter(self, part: str) -> None:
-        stage = Stage.of(self.out / "segmenter" / part, self._segmenter_inputs(part))
+        stage = self._segmenter_stage(part)
         if stage.done:
             return
         recipe = self.recipe.segmenter
@@ -154,7 +169,7 @@ class Pipeline:
         spec = networks.segmenter_preprocess(self.recipe)
         nothing = np.zeros(len(self.table), dtype=np.int64)
         data = ViewDataset(self._frames, nothing, rows.tolist(), spec, None)
-        probabilities = predict(nn.Sequential(net, nn.Sigmoid()), data)[0][:, 0]
+        probabilities = predict(nn.Sequential(net, nn.Sigmoid()), data, self.machine)[0][:, 0]
         return np.stack([clean_mask(p, recipe.threshold, recipe.fill_holes) for p in probabilities])
 
     # -- classification ----------------------------------------------------------------------
@@ -185,8 +200,11 @@ class Pipeline:
             "part": part,
         }
 
+    def _member_stage(self, member: str, part: str) -> Stage:
+        return Stage.of(self.out / "members" / member / part, self._member_inputs(member, part))
+
     def _member(self, member: str, part: str) -> None:
-        stage = Stage.of(self.out / "members" / member / part, self._member_inputs(member, part))
+        stage = self._member_stage(member, part)
         if stage.done:
             return
         training = self.recipe.training_of(member)
@@ -211,7 +229,7 @@ class Pipeline:
 
     def _from_hub(self, backbone: str | None) -> bool:
         """A file given by hand takes the hub's place; networks of our own are on no hub."""
-        ours = backbone is None or backbone == "small_se"
+        ours = backbone is None or backbone in OWN_TRUNKS
         return self.recipe.pretrained and not ours and backbone not in self.machine.weights
 
     def _start(
@@ -230,7 +248,7 @@ class Pipeline:
 
     # -- the ensemble ------------------------------------------------------------------------
 
-    def _ensemble(self) -> dict[str, Any]:
+    def _ensemble_stage(self) -> Stage:
         inputs = {
             "recipe": self.recipe.ensemble.model_dump(),
             "seed": self.recipe.seed,
@@ -239,7 +257,10 @@ class Pipeline:
                 for name in self.recipe.members
             ],
         }
-        stage = Stage.of(self.out / "ensemble", inputs)
+        return Stage.of(self.out / "ensemble", inputs)
+
+    def _ensemble(self) -> dict[str, Any]:
+        stage = self._ensemble_stage()
         if not stage.done:
             stage.begin()
             figures = self._fit_ensemble(stage.folder)
@@ -276,7 +297,7 @@ class Pipeline:
                     self.out / "members" / member / str(fold) / WEIGHTS,
                 )
                 data = ViewDataset(view, self.table.targets, rows.tolist(), spec, None)
-                logits = torch.from_numpy(predict(net, data)[0])
+                logits = torch.from_numpy(predict(net, data, self.machine)[0])
                 result[rows, column] = torch.softmax(logits.double(), dim=1).numpy()
         return result
 

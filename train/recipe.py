@@ -167,6 +167,7 @@ def load_recipe(name: str) -> Recipe:
             "There is no such recipe.",
             got=name,
             expected=", ".join(shipped_recipes()) + ", or the path of a YAML file",
+            remedy="copy a shipped recipe, change it, and give its path",
         )
     return parse_recipe(text, name)
 

@@ -36,6 +36,11 @@ class Stage:
     def done(self) -> bool:
         return self._key_in(STAMP) == self.key
 
+    def forget_if_stale(self) -> None:
+        """So that nothing takes the result of other inputs for one of these."""
+        if not self.done:
+            (self.folder / STAMP).unlink(missing_ok=True)
+
     def begin(self) -> None:
         """Keep what a killed attempt with the same inputs left behind, drop everything else."""
         if self._key_in(BEGUN) != self.key:

@@ -37,10 +37,14 @@ class Machine:
     workers: int = 1
     weights: dict[str, Path] = field(default_factory=dict)
 
+    @property
+    def device(self) -> str:
+        return "cuda" if self.accelerator != "cpu" and torch.cuda.is_available() else "cpu"
+
     def lightning_precision(self) -> Any:
         if self.precision != "auto":
             return self.precision
-        if self.accelerator != "cpu" and torch.cuda.is_available():
+        if self.device == "cuda":
             return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
         # On a CPU bfloat16 is faster only where there are matrix tiles for it.
         return "bf16-mixed" if torch.cpu._is_amx_tile_supported() else "32-true"
@@ -182,9 +186,11 @@ def load_network(model: nn.Module, file: Path) -> nn.Module:
 
 
 @torch.inference_mode()
-def predict(model: nn.Module, data: Dataset[Any], batch: int = 32) -> list[np.ndarray]:
+def predict(
+    model: nn.Module, data: Dataset[Any], machine: Machine, batch: int = 32
+) -> list[np.ndarray]:
     """Every output of `model` over a data set, in float32: as the device will compute it."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(machine.device)
     model = model.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     parts: list[Sequence[np.ndarray]] = []
     for images, _ in DataLoader(data, batch):

@@ -17,6 +17,7 @@ from urllib.request import getproxies, proxy_bypass
 from torch import nn
 
 from runtime.errors import InputError, UsageError
+from train.models.member import OWN_TRUNKS
 
 HUB_TIMEOUT_S = 3.0
 
@@ -24,7 +25,7 @@ HUB_TIMEOUT_S = 3.0
 def parse_weights(options: tuple[str, ...], backbones: set[str]) -> dict[str, Path]:
     """`--weights FILE` where the recipe has one backbone, `--weights BACKBONE=FILE` else."""
     chosen: dict[str, Path] = {}
-    trunks = sorted(backbones - {"small_se"})
+    trunks = sorted(backbones - OWN_TRUNKS.keys())
     for option in options:
         backbone, file = option.split("=", 1) if "=" in option else ("", option)
         if not backbone:

@@ -56,8 +56,8 @@ def choose_backend(name: str = AUTO) -> str:
         return _first_usable()
     if name not in BACKENDS:
         raise UsageError(
-            f"There is no backend '{name}'.",
-            expected=", ".join([AUTO, *BACKENDS]),
+            f"There is no backend '{name}' in this version.",
+            expected=", ".join([AUTO, *(n for n, row in BACKENDS.items() if row.automatic)]),
             remedy="dermedge doctor  (says what this machine can run)",
         )
     row = BACKENDS[name]

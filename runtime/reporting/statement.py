@@ -51,7 +51,7 @@ def _what_the_threshold_is(facts: RunFacts, summary: Summary) -> str:
     threshold = summary.threshold if threshold is None else threshold
     if threshold is None:
         return "This bundle has no threshold yet: scores are shown, and nothing is decided."
-    text = f"“Refer” means a score of {threshold:.3f} or more."
+    text = f"“Refer” means a score of {threshold:.3f} or more{_threshold_interval(facts)}."
     target = _operating(facts, "target_sensitivity")
     if target is not None:
         text += f" That threshold was chosen for a sensitivity of {percent(target)}."
@@ -90,6 +90,14 @@ def _interval(facts: RunFacts, field: str) -> str:
         return ""
     level = _operating(facts, f"{field}.level") or 0.95
     return f" ({percent(level)} interval {percent(low)} to {percent(high)})"
+
+
+def _threshold_interval(facts: RunFacts) -> str:
+    where = ("decision.threshold_interval", "bundle.decision.threshold_interval")
+    low, high = (facts.number(*(f"{name}.{end}" for name in where)) for end in ("low", "high"))
+    if low is None or high is None:
+        return ""
+    return f" (other images of the same kind would have put it between {low:.3f} and {high:.3f})"
 
 
 def _cases(facts: RunFacts, kind: str) -> str:

@@ -128,6 +128,8 @@ def test_refusals(bundle: LoadedBundle, tmp_path: Path, oof: Path) -> None:
     assert operate("--bundle", tmp_path / "none", "--predictions", oof).exit_code == 3
     wrong = operate("--bundle", bundle.path, "--predictions", oof, "--sensitivity", 1.0)
     assert wrong.exit_code == 2
+    wrong = operate("--bundle", bundle.path, "--predictions", oof, "--sensitivity", "nan")
+    assert (wrong.exit_code, "finite" in wrong.stderr) == (2, True)
     assert (bundle.path / "bundle.json").read_bytes() == before
     fields = json.loads(before)
     fields["name"] = "tampered"

@@ -49,7 +49,7 @@ def test_a_folder(bundle: Path) -> None:
     assert "14 images" in text
     assert "1 error" in text
     assert "1 image could not be read" in text
-    assert "1 file of other kinds passed over" in text
+    assert "Files passed over: 1 of other kinds." in text
     assert "not a diagnosis" in text
     assert "out/report.html" in text
     run = json.loads(Path("out/run.json").read_text(encoding="utf-8"))
@@ -59,6 +59,24 @@ def test_a_folder(bundle: Path) -> None:
     assert run["backend"]["name"] == "fake"
     assert run["finished"]
     assert run["last_session"]["rate"] > 0
+
+
+def test_a_file_that_changed_has_one_record_and_one_picture(bundle: Path) -> None:
+    write_pictures(Path("in"), 3)
+    arguments = ("--folder", "in", "--bundle", bundle, "--out", "out")
+    infer(*arguments)
+    before = {path.name for path in Path("out/overlays").iterdir()}
+    Path("in/p000.png").write_bytes(Path("in/p001.png").read_bytes())
+    result = infer(*arguments)
+    assert result.exit_code == 0, result.output
+    records = records_in(Path("out"))
+    assert sorted(record["source"] for record in records) == ["p000.png", "p001.png", "p002.png"]
+    after = {path.name for path in Path("out/overlays").iterdir()}
+    assert len(after) == 3
+    assert len(after - before) == 1
+    with open("out/results.csv", encoding="utf-8", newline="") as file:
+        assert len(list(csv.DictReader(file))) == 3
+    assert json.loads(Path("out/run.json").read_text(encoding="utf-8"))["images"] == 3
 
 
 def test_one_image(bundle: Path) -> None:
@@ -115,18 +133,21 @@ def test_exactly_one_input(arguments: list[str]) -> None:
         (["--image", "in"], 2, "--folder"),
         (["--folder", "missing"], 2, "not a folder"),
         (["--folder", "none"], 2, "holds no images"),
-        (["--video", "empty.jpg"], 2, "cannot be opened as a video"),
+        (["--video", "empty.jpg"], 2, "is an image"),
+        (["--video", "empty.mp4"], 2, "got: an empty file"),
         (["--folder", "in", "--bundle", "missing"], 3, "not a bundle"),
         (["--folder", "in", "--backend", "abacus"], 2, "no backend 'abacus'"),
         (["--folder", "in", "--metadata", "missing.csv"], 2, "missing.csv cannot be read"),
         (["--folder", "in", "--out", "empty.jpg"], 2, "cannot be written"),
         (["--folder", "in", "--every", "-1"], 2, "-1"),
+        (["--folder", "in", "--every", "nan"], 2, "nan is not a finite number"),
     ],
 )
 def test_bad_usage(bundle: Path, arguments: list[str], code: int, says: str) -> None:
     write_pictures(Path("in"), 1)
     Path("none").mkdir()
     Path("empty.jpg").write_bytes(b"")
+    Path("empty.mp4").write_bytes(b"")
     before = sorted(Path().iterdir())
     result = CliRunner().invoke(
         main, ["infer", "--bundle", str(bundle), "--backend", "fake", *arguments]
@@ -187,7 +208,7 @@ def test_metadata_notes(bundle: Path) -> None:
     result = infer(*("--folder", "in", "--bundle", bundle, "--out", "out", "--metadata", "m.csv"))
     assert result.exit_code == 0
     assert "column phone" in result.stderr
-    assert "1 rows belong to no image here: 3" in result.stderr
+    assert "1 row without an image here: 'q' (line 3)" in result.stderr
     assert "does not use metadata" in result.stderr
     changed = "image,age\np000,51\n"
     Path("m.csv").write_text(changed)

@@ -62,7 +62,7 @@ def test_what_is_not_known_is_none(tmp_path: Path) -> None:
 def test_columns_and_rows_that_are_not_used_are_told(tmp_path: Path) -> None:
     got = table(tmp_path, "image,age,shoe size\na,41,42\n\nzzz,1,2\n")
     assert got.unknown_columns == ("shoe size",)
-    assert got.without_image == [4]
+    assert got.without_image == [(4, "zzz")]
     assert got.of("a.jpg") == {"age": 41.0}
 
 
@@ -70,6 +70,12 @@ def test_without_metadata_in_the_bundle_the_usual_is_recorded(tmp_path: Path) ->
     got = table(tmp_path, "image,age,site,x\na,41,left arm,1\n", spec=None)
     assert got.of("a.jpg") == {"age": 41.0, "site": "left arm"}
     assert got.unknown_columns == ("x",)
+
+
+def test_an_age_is_a_number_whatever_the_bundle(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be used") as caught:
+        table(tmp_path, "image,age\na,old\n", spec=None)
+    assert "line 2: age is not a number" in str(caught.value)
 
 
 def test_every_bad_row_is_named_by_its_line(tmp_path: Path) -> None:

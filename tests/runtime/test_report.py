@@ -42,6 +42,7 @@ RUN = {
         "decision": {
             "score": "melanoma",
             "threshold": 0.4,
+            "threshold_interval": {"low": 0.35, "high": 0.44, "level": 0.95},
             "operating_point": {
                 "target_sensitivity": 0.9,
                 "sensitivity": 0.91,
@@ -148,6 +149,7 @@ def test_a_report_tells_what_a_reader_needs(tmp_path: Path) -> None:
         "Decision support, not a diagnosis",
         "the probability of melanoma according to networks trained on ISIC 2017 (2,000 images)",
         "chosen for a sensitivity of 90%",
+        "between 0.350 and 0.440",
         "91% (95% interval 85% to 95%) of the 100 lesions that were melanoma",
         "about 9 in 100 such lesions score below it",
         "Research on phantoms.",

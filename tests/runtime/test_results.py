@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from runtime import results
 from runtime.errors import UsageError
 from runtime.record import LesionRecord, Result
-from runtime.results import ResultLog, key_of, recover, write_csv
+from runtime.results import ResultLog, key_of, recover, settle, write_csv
 
 
 def record(name: str, **fields: object) -> Result:
@@ -33,12 +33,12 @@ def sources_in(path: Path) -> list[str]:
 
 def test_records_are_appended_and_recovered(tmp_path: Path) -> None:
     path = tmp_path / "results.jsonl"
-    assert recover(path) == set()
+    assert recover(path).keys == set()
     log_of(path, "a", "b\nc", "ü 皮膚", "caf\\xe9")
     log_of(path, "d")
     assert sources_in(path) == ["a", "b\nc", "ü 皮膚", "caf\\xe9", "d"]
-    assert key_of("b\nc", "ab" * 32) in recover(path)
-    assert len(recover(path)) == 5
+    assert key_of("b\nc", "ab" * 32) in recover(path).keys
+    assert len(recover(path).keys) == 5
 
 
 def test_each_record_can_be_read_before_the_log_is_closed(tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_any_torn_end_is_cut_off(
     torn = whole[: min(cut, len(whole))]
     kept = torn.count(b"\n")
     path.write_bytes(torn + junk.replace(b"\n", b""))
-    done = recover(path)
+    done = recover(path).keys
     assert path.read_bytes() == b"".join(lines[:kept])
     assert len(done) == kept
     log_of(path, "next")
@@ -71,7 +71,7 @@ def test_unreadable_files_are_tried_again(tmp_path: Path) -> None:
         log.append(record("a"))
         log.append(record("gone", sha256="", status="error"))
         log.append(record("damaged", status="error"))
-    assert recover(path) == {key_of("a", "ab" * 32), key_of("damaged", "ab" * 32)}
+    assert recover(path).keys == {key_of("a", "ab" * 32), key_of("damaged", "ab" * 32)}
     assert sources_in(path) == ["a", "damaged"]
 
 
@@ -80,8 +80,30 @@ def test_lines_that_are_no_records_are_removed(tmp_path: Path) -> None:
     log_of(path, "a", "b")
     first, second = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(first + b"\0\0\0\0\n" + b"[1]\n{}\n\n" + second)
-    assert len(recover(path)) == 2
+    assert len(recover(path).keys) == 2
     assert path.read_bytes() == first + second
+
+
+def test_the_last_record_of_a_source_counts(tmp_path: Path) -> None:
+    path = tmp_path / "results.jsonl"
+    with ResultLog(path) as log:
+        log.append(record("changed", sha256="old"))
+        log.append(record("b"))
+        log.append(record("changed", sha256="new"))
+        log.append(record("gone", sha256="", status="error"))
+    kept = settle(path)
+    assert sources_in(path) == ["b", "changed", "gone"]
+    assert kept.replaced == [("changed", "old")]
+    assert kept.keys >= {key_of("b", "ab" * 32), key_of("changed", "new")}
+    assert settle(path).replaced == []
+
+
+def test_a_file_that_is_as_it_was_before_its_change_is_not_known(tmp_path: Path) -> None:
+    path = tmp_path / "results.jsonl"
+    with ResultLog(path) as log:
+        log.append(record("a", sha256="old"))
+        log.append(record("a", sha256="new"))
+    assert recover(path).keys == {key_of("a", "new")}
 
 
 def test_nothing_is_rewritten_where_all_is_well(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from train.data import metrics
 from train.datasets import ViewDataset
 from train.fit import command
 from train.recipe import Recipe
-from train.trainer import WEIGHTS, load_network, predict
+from train.trainer import WEIGHTS, Machine, load_network, predict
 
 ROOT = Path(__file__).parents[2]
 PARTS = ("0", "1", "final")
@@ -159,7 +159,9 @@ def test_a_prediction_is_of_the_network_that_left_the_image_out(
         net = load_network(
             networks.build_member(recipe, member), run / "members" / member / part / WEIGHTS
         )
-        said[part] = torch.softmax(torch.from_numpy(predict(net, views)[0]).double(), dim=1).numpy()
+        said[part] = torch.softmax(
+            torch.from_numpy(predict(net, views, Machine("cpu"))[0]).double(), dim=1
+        ).numpy()
     kept = np.array([[float(r[f"members.{member}.{c}"]) for c in recipe.classes] for r in rows])
     folds = np.array([row["fold"] for row in rows])
     for fold in ("0", "1"):

@@ -189,6 +189,11 @@ def test_an_unknown_backbone_suggests_known_ones() -> None:
     assert "resnet50" in str(caught.value.expected)
 
 
+def test_a_trunk_of_our_own_has_no_stages_to_cut_at() -> None:
+    with pytest.raises(UsageError, match="no stages"):
+        build_trunk("small_se", 3, {}, False)
+
+
 def test_mean_and_deviation_are_the_backbones_own_unless_given() -> None:
     fields = tiny_recipe()
     fields["members"]["first"] |= {"backbone": "legacy_xception", "options": {}}

@@ -156,6 +156,26 @@ def test_only_what_depends_on_a_change_is_done_again(run: Run) -> None:
     assert sorted(run(fields).rows) == sorted(EVERYTHING)
 
 
+def test_a_run_stopped_after_a_change_keeps_no_stamp_of_before(
+    run: Run, table: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(fields := tiny_recipe())
+
+    def stopped(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pipeline, "train_network", stopped)
+    fields["members"]["second"]["features"] = 8
+    changed = Pipeline(
+        Recipe.model_validate(fields), table, folds_of(table), tmp_path / "run", Machine(workers=0)
+    )
+    with pytest.raises(KeyboardInterrupt):
+        changed.run()
+    stamps = {str(p.parent.relative_to(tmp_path / "run")) for p in tmp_path.rglob("stage.json")}
+    assert {"members/first/final", "segmenter/final"} <= stamps
+    assert not stamps & {"members/second/0", "members/second/final", "ensemble"}
+
+
 def test_a_changed_ensemble_gives_other_predictions(run: Run, tmp_path: Path) -> None:
     run(fields := tiny_recipe())
     before = (tmp_path / "run" / "oof.csv").read_text()

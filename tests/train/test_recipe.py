@@ -11,7 +11,7 @@ import yaml
 
 from runtime.errors import UsageError
 from tests.train.tiny import tiny_recipe
-from train.recipe import load_recipe, parse_recipe, shipped_recipes
+from train.recipe import Recipe, load_recipe, parse_recipe, shipped_recipes
 
 Change = Callable[[dict[str, Any]], object]
 
@@ -53,7 +53,13 @@ def test_demo_is_dings_shape_in_a_small_size() -> None:
     assert len(recipe.members) == 5
     assert recipe.ensemble.filters == 20
     assert {"frame", "lesion"} == {recipe.views[m.view].area for m in recipe.members.values()}
-    assert recipe.training_of("whole_scratch").epochs != recipe.training.epochs
+    assert len({(m.cut, m.view, m.size) for m in recipe.members.values()}) == 5
+
+
+def test_a_member_may_be_trained_in_a_way_of_its_own() -> None:
+    recipe = Recipe.model_validate(tiny_recipe())
+    assert recipe.training_of("first") == recipe.training
+    assert recipe.training_of("second").patience == 2
 
 
 def test_a_path_is_a_recipe_too(tmp_path: Path) -> None:

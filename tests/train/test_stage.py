@@ -50,6 +50,16 @@ def test_changed_inputs_drop_what_was_there(finished: bool, tmp_path: Path) -> N
     assert not stage.done
 
 
+def test_a_result_of_other_inputs_is_forgotten_and_one_of_these_is_kept(tmp_path: Path) -> None:
+    stage = begun(tmp_path, rate=1)
+    stage.finish()
+    stage.forget_if_stale()
+    assert stage.done
+    Stage.of(tmp_path / "stage", {"rate": 2}).forget_if_stale()
+    assert not stage.done
+    assert (stage.folder / "last.ckpt").exists(), "only the stamp goes: the rest may be of use"
+
+
 def test_a_stage_begun_again_is_not_done_until_it_is_finished_again(tmp_path: Path) -> None:
     stage = begun(tmp_path, rate=1)
     stage.finish()

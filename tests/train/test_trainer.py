@@ -127,11 +127,12 @@ def test_training_learns_and_repeats(tmp_path: Path) -> None:
         one = task(training)
         fit(one, training, tmp_path / name)
         nets.append(load_network(network(), tmp_path / name / WEIGHTS))
-    logits, features = predict(nets[0], data(), batch=5)
+    logits, features = predict(nets[0], data(), CPU, batch=5)
     assert (logits.shape, features.shape) == ((12, 2), (12, 4))
     assert (logits.argmax(axis=1) == TARGETS).mean() > 0.9
-    np.testing.assert_array_equal(predict(nets[1], data())[0].argmax(axis=1), logits.argmax(axis=1))
-    before = predict(network(), data())[0]
+    again = predict(nets[1], data(), CPU)[0]
+    np.testing.assert_array_equal(again.argmax(axis=1), logits.argmax(axis=1))
+    before = predict(network(), data(), CPU)[0]
     assert (before.argmax(axis=1) == TARGETS).mean() < 0.9, "else the check above says nothing"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import cv2
@@ -168,3 +169,12 @@ def test_seven_channels() -> None:
     spec = PreprocessSpec(size=(8, 8), colour="rgb_hsv_l", mean=(0.0,) * 7, std=(1.0,) * 7)
     tensor, _ = ViewDataset(pixels, np.array([0]), [0], spec, None)[0]
     np.testing.assert_allclose(tensor.numpy(), to_tensor(pixels[0], spec)[0], atol=1e-6)
+
+
+def test_a_worker_gets_the_name_of_the_file_and_not_its_pixels(tmp_path: Path) -> None:
+    np.save(tmp_path / "pixels.npy", np.random.default_rng(0).integers(0, 256, (9, *SIZE, 3), "u1"))
+    pixels = np.load(tmp_path / "pixels.npy", mmap_mode="r")
+    data = ViewDataset(pixels, np.arange(9), [4, 2], SPEC, None)
+    told = pickle.dumps(data)
+    assert len(told) < pixels.nbytes / 10
+    torch.testing.assert_close(pickle.loads(told)[0], data[0])  # noqa: S301  our own bytes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from difflib import get_close_matches
 from typing import Any
 
@@ -11,6 +12,9 @@ from torch import nn
 from runtime.errors import UsageError
 from train.models.se import SqueezeExcite
 from train.models.small_se import SmallSE
+
+OWN_TRUNKS: dict[str, Callable[..., SmallSE]] = {"small_se": SmallSE}
+"""Trunks that are on no hub: they start from random weights, and have their channels as a field."""
 
 HEAD_SCALE = 0.1  # a head that starts small starts at log(classes), not at a cross-entropy of 3.4
 
@@ -62,9 +66,16 @@ def build_trunk(
     backbone: str, cut: int | None, options: dict[str, Any], pretrained: bool
 ) -> tuple[nn.Module, int]:
     """The trunk, giving a map of features, and the number of its channels."""
-    if backbone == "small_se":
-        small = SmallSE(**options)
-        return small, small.channels
+    if backbone in OWN_TRUNKS:
+        if cut is not None:
+            raise UsageError(
+                f"{backbone} has no stages to cut at.",
+                got=f"cut: {cut}",
+                expected="no `cut`",
+                remedy="make it smaller by its options, such as {width: 16}",
+            )
+        own = OWN_TRUNKS[backbone](**options)
+        return own, own.channels
     import timm
 
     if not timm.is_model(backbone):
@@ -73,7 +84,7 @@ def build_trunk(
         raise UsageError(
             "timm has no backbone of this name.",
             got=backbone,
-            expected=f"small_se or a timm model{hint}",
+            expected=f"{', '.join(OWN_TRUNKS)} or a timm model{hint}",
         )
     if cut is None:
         net: Any = timm.create_model(
