@@ -67,7 +67,7 @@ class Sources:
 
 def one_image(path: Path) -> Sources:
     name = safe_name(path.name)
-    item = Item(name, name, partial(_load_image, path, name))
+    item = Item(name, name, partial(load_image, path, name))
     return Sources("image", path, (name,), iter([item]), total=1)
 
 
@@ -90,7 +90,7 @@ def folder(path: Path, leave_out: Path | None = None) -> Sources:
     found = _Walk(path, leave_out)
     names = tuple(name for name, _, _ in found.entries)
     items = (
-        Item(name, name, partial(_cannot_list, error) if error else partial(_load_image, at, name))
+        Item(name, name, partial(_cannot_list, error) if error else partial(load_image, at, name))
         for name, at, error in found.entries
     )
     return Sources("folder", path, names, items, len(names), found.other_kinds, found.hidden)
@@ -170,7 +170,7 @@ def _cannot_list(error: InputError, known: Known) -> Loaded:
     return Loaded(error=error)
 
 
-def _load_image(path: Path, name: str, known: Known) -> Loaded:
+def load_image(path: Path, name: str, known: Known) -> Loaded:
     started, sha256 = perf_counter(), ""
     try:
         data = read_bytes(path, printable(name))

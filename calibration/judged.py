@@ -1,0 +1,149 @@
+"""What a bundle says of labelled images: the one thing that evaluation and the gate both look at.
+
+The images go through the chain that a scan uses, several side by side, so that what is measured
+is what a device will do, decoding, self-test and abstention included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from runtime.judging import judge_ahead, open_chains
+from runtime.machine import usable_cores
+from runtime.prefetch import load_ahead
+from runtime.sources import Item, load_image
+from train.data.table import Sample, Table, metadata
+
+if TYPE_CHECKING:
+    from runtime.bundle_files import LoadedBundle
+    from runtime.chain import Analysis
+    from runtime.record import Result
+    from runtime.sources import Loaded
+
+Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+Mask = npt.NDArray[np.uint8]
+
+DECODERS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """One image: its record, and the cleaned mask in bits. No result where it cannot be read."""
+
+    result: Result | None
+    mask_shape: tuple[int, int] | None
+    mask_bits: bytes = b""
+    problem: str | None = None
+
+    @property
+    def mask(self) -> Mask | None:
+        if self.mask_shape is None:
+            return None
+        height, width = self.mask_shape
+        bits = np.frombuffer(self.mask_bits, np.uint8)
+        return np.unpackbits(bits, count=height * width).reshape(height, width)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Rows are the table's samples, in its order; all of them have a label."""
+
+    table: Table
+    classes: tuple[str, ...]
+    positive: tuple[str, ...]
+    score: str
+    judgements: tuple[Judgement, ...]
+
+    @cached_property
+    def probabilities(self) -> Floats:
+        """Images × classes, after the temperature; NaN where there is none."""
+        rows = np.full((len(self.table), len(self.classes)), np.nan)
+        for row, judgement in zip(rows, self.judgements, strict=True):
+            if judgement.result is not None and judgement.result.probabilities:
+                row[:] = [judgement.result.probabilities[name] for name in self.classes]
+        return rows
+
+    @property
+    def scores(self) -> Floats:
+        return self.probabilities[:, self.classes.index(self.score)]
+
+    @property
+    def scored(self) -> Flags:
+        return np.asarray(np.isfinite(self.probabilities).all(axis=1))
+
+    @property
+    def targets(self) -> npt.NDArray[np.int64]:
+        """Labels as positions in the bundle's classes."""
+        return self.table.with_classes(self.classes).targets
+
+    @property
+    def malignant(self) -> Flags:
+        return np.isin(self.targets, [self.classes.index(name) for name in self.positive])
+
+    @property
+    def statuses(self) -> tuple[str, ...]:
+        return tuple(j.result.status if j.result else "unreadable" for j in self.judgements)
+
+    def milliseconds(self, stage: str = "total") -> Floats:
+        """Of each image that went through the chain."""
+        results = (j.result for j in self.judgements if j.result is not None)
+        return np.array([r.timing_ms[stage] for r in results if stage in r.timing_ms])
+
+
+def judge(
+    bundle: LoadedBundle,
+    table: Table,
+    backend: str = "auto",
+    on_each: Callable[[], None] = lambda: None,
+) -> Judged:
+    """Run a bundle over a table whose samples all have a label among the bundle's classes."""
+    judgements = tuple(_each(bundle, table, backend, on_each))
+    spec = bundle.spec
+    return Judged(table, spec.classes, spec.positive, spec.decision.score, judgements)
+
+
+def pool(parts: Sequence[Judged]) -> Judged:
+    """Several bundles' held-out images as one set: each image judged by the bundle it was kept
+    from. Their tables must not share an id."""
+    first = parts[0]
+    samples = [sample for part in parts for sample in part.table]
+    table = Table.of(first.table.name, samples, first.table.classes)
+    judgements = tuple(judgement for part in parts for judgement in part.judgements)
+    return Judged(table, first.classes, first.positive, first.score, judgements)
+
+
+def _each(
+    bundle: LoadedBundle, table: Table, backend: str, on_each: Callable[[], None]
+) -> Iterator[Judgement]:
+    known = {sample.id: metadata(sample) for sample in table}
+    workers = min(DECODERS, usable_cores())
+    with open_chains(bundle, backend) as chains:
+        ahead = load_ahead(map(_item, table), lambda source, sha256: False, workers)
+        judged = judge_ahead(chains, ahead, lambda file: known[file])
+        with closing(ahead), closing(judged):
+            for _, loaded, analysis in judged:
+                yield _judgement(loaded, analysis)
+                on_each()
+
+
+def _item(sample: Sample) -> Item:
+    return Item(sample.id, sample.id, partial(load_image, sample.image, sample.id))
+
+
+def _judgement(loaded: Loaded, analysis: Analysis | None) -> Judgement:
+    if analysis is None:
+        return Judgement(None, None, problem=loaded.error.one_line if loaded.error else None)
+    result = analysis.result.model_copy(update={"sha256": loaded.sha256})
+    if analysis.lesion is None:
+        return Judgement(result, None)
+    mask = analysis.lesion.mask
+    height, width = mask.shape
+    return Judgement(result, (height, width), np.packbits(mask).tobytes())
