@@ -6,6 +6,9 @@ fitted on the others and asked about that one.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import islice
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -15,22 +18,51 @@ from train.models.locally_connected import LocallyConnected
 from train.recipe import EnsembleRecipe
 
 Floats = npt.NDArray[np.float64]
+Codes = npt.NDArray[np.int64]
+PARTS = 5
 
 
 def fit_ensemble(
-    members: Floats, targets: npt.NDArray[np.int64], recipe: EnsembleRecipe, seed: int
+    members: Floats, targets: Codes, recipe: EnsembleRecipe, seed: int
 ) -> LocallyConnected:
-    """Full-batch Adam: a few hundred numbers on a few thousand rows need no more."""
-    torch.manual_seed(seed)
+    """From the plain mean of the members, as far as it helps on rows left out of the fitting.
+
+    How far is found by cross-validation within these rows; without it four hundred numbers learn
+    two thousand rows by heart and end up worse than the mean.
+    """
+    count = min(PARTS, len(targets))
+    parts = np.random.default_rng(seed).permutation(len(targets)) % count
+    curves = [_curve(members, targets, parts == part, recipe) for part in range(count)]
+    best = int(np.argmin(np.mean(curves, axis=0)))
+    return next(islice(_steps(members, targets, recipe), best, None)).eval()
+
+
+def _curve(
+    members: Floats, targets: Codes, out: npt.NDArray[np.bool_], recipe: EnsembleRecipe
+) -> list[float]:
+    """The loss on the rows left out, after each step of fitting the others."""
+    steps = _steps(members[~out], targets[~out], recipe)
+    return [_loss(net, members[out], targets[out]) for net in steps]
+
+
+def _steps(members: Floats, targets: Codes, recipe: EnsembleRecipe) -> Iterator[LocallyConnected]:
+    """The network before the first step and after each: full-batch Adam."""
     net = LocallyConnected(members.shape[1], members.shape[2], recipe.filters)
-    inputs = torch.as_tensor(members, dtype=torch.float32)
-    truth = torch.as_tensor(targets)
-    optimizer = torch.optim.Adam(net.parameters(), lr=recipe.rate, weight_decay=recipe.weight_decay)
+    net.start_as_mean()
+    inputs, truth = torch.as_tensor(members, dtype=torch.float32), torch.as_tensor(targets)
+    optimizer = torch.optim.Adam(net.parameters(), lr=recipe.rate)
+    yield net
     for _ in range(recipe.epochs):
         optimizer.zero_grad()
         functional.cross_entropy(net.logits(inputs), truth).backward()
         optimizer.step()
-    return net.eval()
+        yield net
+
+
+@torch.inference_mode()
+def _loss(net: LocallyConnected, members: Floats, targets: Codes) -> float:
+    said = net.logits(torch.as_tensor(members, dtype=torch.float32))
+    return float(functional.cross_entropy(said, torch.as_tensor(targets)))
 
 
 @torch.inference_mode()

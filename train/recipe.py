@@ -107,9 +107,8 @@ class EnsembleRecipe(Spec):
     """Two locally connected layers and a softmax, fitted on out-of-fold predictions."""
 
     filters: Count = 20
-    epochs: Count = 300
-    rate: Positive = 1e-2
-    weight_decay: Annotated[float, Field(ge=0)] = 1e-3
+    epochs: Count = 300  # at most
+    rate: Positive = 3e-4
 
 
 class Recipe(Spec):

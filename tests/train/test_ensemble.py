@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from train.data.metrics import mean_auc
 from train.ensemble import combine, fit_ensemble
+from train.models.locally_connected import LocallyConnected
 from train.recipe import EnsembleRecipe
 
 Floats = npt.NDArray[np.float64]
@@ -33,6 +34,27 @@ def test_it_trusts_the_better_member() -> None:
     assert mean_auc(unseen[1], together, [0, 1, 2]) > mean_auc(unseen[1], mean, [0, 1, 2]) + 0.05
     accuracies = [(values.argmax(axis=1) == unseen[1]).mean() for values in (together, mean)]
     assert accuracies[0] > accuracies[1] + 0.05
+
+
+def test_it_starts_as_the_mean_of_its_members() -> None:
+    together, _ = members(200, 0, (1.0, 2.0, 0.0, 0.5, 1.5))
+    net = LocallyConnected(members=5, classes=3, filters=20)
+    net.start_as_mean()
+    np.testing.assert_allclose(combine(net, together), together.mean(axis=1), atol=0.02)
+
+
+def test_few_rows_do_not_make_it_worse_than_the_mean() -> None:
+    """Members that are equally good: all that fitting could add is what the rows had by chance."""
+    seen, unseen = members(60, 0, (1.0,) * 5), members(2000, 1, (1.0,) * 5)
+    together = combine(fit_ensemble(*seen, EnsembleRecipe(), seed=0), unseen[0])
+    mean = unseen[0].mean(axis=1)
+    assert mean_auc(unseen[1], together, [0, 1, 2]) > mean_auc(unseen[1], mean, [0, 1, 2]) - 0.01
+
+
+def test_three_rows_are_enough_to_run() -> None:
+    assert np.isfinite(
+        combine(fit_ensemble(*members(3, 0, (1.0, 2.0)), RECIPE, 0), np.ones((1, 2, 3)) / 3)
+    ).all()
 
 
 def test_from_noise_it_learns_nothing() -> None:

@@ -179,7 +179,7 @@ def test_a_run_stopped_after_a_change_keeps_no_stamp_of_before(
 def test_a_changed_ensemble_gives_other_predictions(run: Run, tmp_path: Path) -> None:
     run(fields := tiny_recipe())
     before = (tmp_path / "run" / "oof.csv").read_text()
-    fields["ensemble"]["epochs"] = 5
+    fields["ensemble"]["filters"] = 9
     run(fields)
     assert (tmp_path / "run" / "oof.csv").read_text() != before
     assert sorted(p.name for p in (tmp_path / "run" / "ensemble").iterdir() if p.is_dir()) == [
