@@ -86,7 +86,7 @@ def test_command_writes_its_figures(place: Path) -> None:
     options += ["--runs", 2, "--backend", "onnxruntime", "--out", out]
     done = CliRunner().invoke(bench.command, [str(option) for option in options])
     assert done.exit_code == 0, done.output
-    assert "member_b (fp32)" in done.stdout
+    assert "member_b (fp32, onnxruntime)" in done.stdout
     report = json.loads(out.read_text())
     assert report["schema"] == bench.SCHEMA
     assert report["backend"]["name"] == "onnxruntime"
