@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from runtime.build_worker import Job
 
 ROOT = Path(__file__).parents[1]
+PROGRAM = [sys.executable, "-m", "runtime.build_worker"]
 TAIL = 3  # lines of a crashed worker's last words
 Progress = Callable[[str, float | None], None]
 
@@ -35,7 +36,7 @@ def build_engine(job: Job, progress: Progress = lambda phase, share: None) -> Ou
     """Have one engine built, or found. Raises what the worker raised."""
     with TemporaryFile("w+", encoding="utf-8", errors="replace") as words:
         worker = subprocess.Popen(
-            [sys.executable, "-m", "runtime.build_worker"],
+            PROGRAM,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=words,

@@ -103,6 +103,8 @@ def build_plan(flavour: Flavour, order: Order, step: Step = lambda phase, share:
 
 def _parse(flavour: Flavour, network: Any, logger: Any, order: Order, log: Log) -> None:
     problems = flavour.parse(network, logger, order.content)
+    if not problems and network.num_layers == 0:  # an empty file is a graph, to the parser
+        problems = ["there is no layer in it"]
     if problems:
         raise _refused(flavour, "parse", order.file, problems + log.errors)
     for index in range(network.num_inputs):
