@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
@@ -102,6 +103,7 @@ def command(
         for name in names
     ]
     _print_table(loaded, build_all(jobs), jobs[0].cache)
+    _self_test(loaded, names, chosen, cache)
 
 
 def choose_compiler(backend: str) -> Compiler:
@@ -145,6 +147,26 @@ def build_all(jobs: list[Job]) -> list[Outcome]:
             done.append(build_engine(job, show))
             bar.remove_task(task)
     return done
+
+
+def _self_test(
+    bundle: LoadedBundle, built: list[str], backend: Compiler, cache: Path | None
+) -> None:
+    """The golden images through the new engines, where they can run. A miss ends with exit 3."""
+    from runtime.backends.registry import why_unusable
+    from runtime.chain import open_chain
+    from runtime.host_chain import models_in_use
+
+    if not set(models_in_use(bundle.spec)) <= set(built):
+        return  # part of a chain is none
+    if (reason := why_unusable(backend)) is not None:
+        click.echo(f"Not tried on the golden images, which needs a GPU: {reason}")
+        return
+    if cache is not None:
+        os.environ["DERMEDGE_CACHE"] = str(cache)  # where a chain looks, as any later one must
+    with open_chain(bundle, backend):
+        count = len(bundle.spec.golden)
+    click.echo(f"Golden images as expected with these engines: {count}.")
 
 
 def _models(spec: Bundle, wanted: tuple[str, ...]) -> list[str]:

@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +180,7 @@ def test_killed_half_way_and_the_next_one_works(
 
 HALF_WAY = """
 import sys, time
+from contextlib import contextmanager
 from pathlib import Path
 from runtime.backends.engine_cache import EngineCache
 cache = EngineCache(Path(sys.argv[1]))
@@ -265,3 +268,26 @@ def test_ranges_are_found_by_the_models_name(tmp_path: Path) -> None:
 
 def test_the_worker_runs_the_source_of_its_parent() -> None:
     assert build_process._environment()["PYTHONPATH"].split(os.pathsep)[0] == str(ROOT)
+
+
+def test_golden_images_are_tried_where_engines_can_run(
+    sealed: LoadedBundle, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from runtime.backends import registry
+
+    names = list(sealed.spec.models)
+    opened: list[str] = []
+
+    @contextmanager
+    def open_chain(bundle: LoadedBundle, backend: str) -> Iterator[None]:
+        yield opened.append(os.environ["DERMEDGE_CACHE"])
+
+    monkeypatch.setenv("DERMEDGE_CACHE", "elsewhere")
+    monkeypatch.setattr("runtime.chain.open_chain", open_chain)
+    monkeypatch.setattr(registry, "why_unusable", lambda name: "no GPU")
+    build._self_test(sealed, names, "tensorrt_rtx", cache)
+    monkeypatch.setattr(registry, "why_unusable", lambda name: None)
+    build._self_test(sealed, names[:1], "tensorrt_rtx", cache)
+    assert opened == []
+    build._self_test(sealed, names, "tensorrt_rtx", cache)
+    assert opened == [str(cache)]
