@@ -190,13 +190,19 @@ def _sentences(report: dict[str, Any]) -> list[str]:
 
 def _on_gpu(report: dict[str, Any]) -> list[str]:
     """How GPU figures were measured: without that they cannot be compared with any other."""
-    settings = [row["gpu"]["settings"] for row in report["engines"].values() if row["gpu"]]
-    if not settings:
+    on_gpu = {name: row["gpu"] for name, row in report["engines"].items() if row["gpu"]}
+    if not on_gpu:
         return []
-    told = ", ".join(
-        f"{name.replace('_', '-')} {'on' if on else 'off'}" for name, on in settings[0].items()
-    )
-    return [f"GPU figures are of CUDA events: {told}."]
+    settings = next(iter(on_gpu.values()))["settings"]
+    told = [f"{name.replace('_', '-')} {'on' if on else 'off'}" for name, on in settings.items()]
+    lines = [f"GPU figures are of CUDA events: {', '.join(told)}."]
+    for what, words in (
+        ("steady", "scatter by more than 2.5 %"),
+        ("host_bound", "wait for the host"),
+    ):
+        if names := [name for name, row in on_gpu.items() if row[what] is (what == "host_bound")]:
+            lines.append(f"GPU times of {', '.join(names)} {words}.")
+    return lines
 
 
 if __name__ == "__main__":

@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING, Literal
 
 from runtime.backends.engine_key import BuildSettings, EngineKey, PlanRecord, this_home
 from runtime.bundle import Precision
-from runtime.errors import DermedgeError
+from runtime.errors import BackendError, DermedgeError
 from runtime.specs import Spec
 
 if TYPE_CHECKING:
     from runtime.backends.engine_cache import EngineCache
     from runtime.backends.trt_flavours import Flavour
-    from runtime.bundle import Variant
+    from runtime.bundle import ModelSpec, Variant
 
 Tell = Callable[[dict[str, object]], None]
 EVERY_S = 0.1  # between two messages about progress: phases are left thousands of times
@@ -65,12 +65,12 @@ def main() -> int:
 def compile_engine(job: Job, tell: Tell) -> tuple[PlanRecord, str | None]:
     """The engine's record, and why it had to be built, or None where it was there."""
     from runtime.backends.engine_cache import EngineCache
-    from runtime.backends.registry import choose_variant, read_checked
+    from runtime.backends.registry import read_checked
     from runtime.backends.trt_flavours import flavour
     from runtime.bundle_files import load_bundle
 
     model = load_bundle(job.bundle, verify=False).spec.models[job.model]
-    variant = choose_variant(job.model, model, job.backend, job.precision)
+    variant = variant_for(job, model)
     library = flavour(job.backend)
     ranges = job.ranges.read_bytes() if job.ranges else None
     key = key_of(variant, library, _with_ranges(job.settings, ranges))
@@ -82,6 +82,25 @@ def compile_engine(job: Job, tell: Tell) -> tuple[PlanRecord, str | None]:
         why = found if isinstance(found, str) else "--force"
         content = read_checked(job.bundle / variant.file, variant)
         return _build(job, library, key, cache, (variant.file, content, ranges), tell), why
+
+
+def variant_for(job: Job, model: ModelSpec) -> Variant:
+    """The file to build. DLA takes none between Q and DQ: it computes in 16 bits, or in 8 with
+    ranges beside a float graph."""
+    from runtime.backends.registry import choose_variant
+
+    if job.settings.dla is None:
+        return choose_variant(job.model, model, job.backend, job.precision)
+    floats = tuple(variant for variant in model.variants if variant.precision != "int8")
+    if job.precision == "fp32" or not floats or (job.precision == "int8" and job.ranges is None):
+        raise BackendError(
+            f"DLA cannot run '{job.model}' in the precision that was asked for.",
+            got=f"{job.precision or 'files'} of {', '.join(v.precision for v in model.variants)}"
+            + (", with ranges" if job.ranges else ", without ranges"),
+            expected="fp16, or int8 with a float file and a calibration cache MODEL.cache",
+            remedy="--calibration FOLDER, another --precision, or leave --dla out",
+        )
+    return choose_variant(job.model, model.model_copy(update={"variants": floats}), job.backend)
 
 
 def key_of(variant: Variant, library: Flavour, settings: BuildSettings) -> EngineKey:

@@ -19,7 +19,8 @@ WARM_UP_S = 0.2
 SECONDS = 3.0
 LEAST = 10
 NOISY = 0.025
-FIELDS = ("h2dMs", "computeMs", "d2hMs", "latencyMs")
+HOST_BOUND = 0.8  # of the GPU's time: from there on the host holds it up
+FIELDS = ("h2dMs", "computeMs", "d2hMs", "latencyMs", "enqMs")
 
 Feeds = Mapping[str, np.ndarray[Any, Any]]
 
@@ -41,13 +42,13 @@ def time_engine(
     engine: Timed,
     feeds: Feeds,
     *,
-    warm_up_s: float = WARM_UP_S,
-    seconds: float = SECONDS,
+    warm_up_s: float | None = None,
+    seconds: float | None = None,
     clock: Callable[[], float] = perf_counter,
 ) -> dict[str, Any]:
     """Runs one after the other for so long, ten at the least, after a warm-up."""
-    _for_so_long(engine, feeds, warm_up_s, 1, clock)
-    rows = _for_so_long(engine, feeds, seconds, LEAST, clock)
+    _for_so_long(engine, feeds, WARM_UP_S if warm_up_s is None else warm_up_s, 1, clock)
+    rows = _for_so_long(engine, feeds, SECONDS if seconds is None else seconds, LEAST, clock)
     for row in rows:
         row["latencyMs"] = row["h2dMs"] + row["computeMs"] + row["d2hMs"]
     figures = {name: summarise([row[name] for row in rows]) for name in FIELDS}
@@ -56,6 +57,7 @@ def time_engine(
         "settings": dict(engine.timed_with),
         "runs": len(rows),
         "steady": figures["computeMs"]["cv"] <= NOISY,
+        "host_bound": figures["enqMs"]["p50"] > HOST_BOUND * figures["computeMs"]["p50"],
         **figures,
     }
 

@@ -39,10 +39,12 @@ class EngineCache:
         return self.folder / f"{model}-{key.onnx[:16]}.{key.flavour}.plan"
 
     def prepare(self) -> None:
-        """The folder is there, is ours, and nobody else may write to it."""
+        """The folder is there and ours. Closing it to readers is enough; to writers it is not:
+        they may have been here before."""
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if os.name == "posix" and self.folder.stat().st_mode & 0o077:
+            _refuse_others_folder(self.folder)
+            if os.name == "posix":
                 self.folder.chmod(0o700)
             probe = self.folder / f".writable{PARTIAL}"
             probe.write_bytes(b"x")

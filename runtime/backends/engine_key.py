@@ -21,6 +21,10 @@ PORTABLE = ("8.0", "8.6", "8.9")  # and 12.0 upwards: what TensorRT-RTX compiles
 PORTABLE_FROM = (12, 0)
 
 
+CheckedOn = Literal["network", "engine", "nothing"]
+"""What the precisions were compared with. DLA chooses among those it was allowed."""
+
+
 class BuildSettings(Spec):
     """What the builder was told. Another setting makes another engine."""
 
@@ -63,7 +67,7 @@ class PlanRecord(Spec):
     seconds: float
     layers: dict[str, int]  # of the network, by precision
     multiplying: dict[str, str]  # the precision of each layer that multiplies
-    checked_on: Literal["network", "engine"]  # what the precisions were compared with
+    checked_on: CheckedOn
 
 
 class Difference(Spec):

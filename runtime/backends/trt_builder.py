@@ -11,9 +11,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
-from runtime.backends.engine_key import BuildSettings
+from runtime.backends.engine_key import BuildSettings, CheckedOn
 from runtime.backends.layer_precision import (
     Layer,
     check_engine,
@@ -48,7 +48,7 @@ class Made:
     plan: bytes
     layers: list[Layer]
     timings: bytes | None
-    checked_on: Literal["network", "engine"]  # the second where the builder says what it made
+    checked_on: CheckedOn  # the engine where the builder says what it made of the network
 
 
 @dataclass
@@ -91,13 +91,15 @@ def build_plan(flavour: Flavour, order: Order, step: Step = lambda phase, share:
     if serialised is None:
         raise _refused(flavour, "build", order.file, log.errors)
     built = reported(log.layers)
+    checked_on: CheckedOn = "nothing" if on_dla else "network"
     if built and not on_dla:
         check_engine(order.file, order.precision, multiplying(layers), built)
+        checked_on = "engine"
     return Made(
         plan=bytes(serialised),
         layers=layers,
         timings=flavour.take_timings(config),
-        checked_on="engine" if built and not on_dla else "network",
+        checked_on=checked_on,
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -100,13 +101,18 @@ class TensorRtEngine(Engine):
         return {name: np.array(self._host[name]) for name in self.outputs}
 
     def run_timed(self, feeds: dict[str, Floats]) -> dict[str, float]:
-        """A run by the GPU's own clock: milliseconds of the way up, the network, the way down."""
+        """A run by the GPU's own clock: milliseconds of the way up, the network, the way down.
+
+        `enqMs` is the host's, and no part of the latency.
+        """
         with self._current():
             marks = {name: self._cuda.Event() for name in EVENTS}
             marks["start"].record(self._stream)
             self._upload(feeds)
             marks["h2d"].record(self._stream)
+            began = perf_counter()
             self._enqueue()
+            enqueued = perf_counter()
             marks["compute"].record(self._stream)
             self._download()
             marks["d2h"].record(self._stream)
@@ -115,7 +121,10 @@ class TensorRtEngine(Engine):
                 after: float(marks[before].time_till(marks[after]))
                 for before, after in (("start", "h2d"), ("h2d", "compute"), ("compute", "d2h"))
             }
-        return {f"{name}Ms": ms for name, ms in times.items()}
+        return {
+            **{f"{name}Ms": ms for name, ms in times.items()},
+            "enqMs": (enqueued - began) * 1e3,
+        }
 
     def _upload(self, feeds: dict[str, Floats]) -> None:
         for name, array in feeds.items():

@@ -291,3 +291,47 @@ def test_golden_images_are_tried_where_engines_can_run(
     assert opened == []
     build._self_test(sealed, names, "tensorrt_rtx", cache)
     assert opened == [str(cache)]
+
+
+def test_a_build_that_nobody_listens_to_any_more_is_stopped() -> None:
+    from runtime.build_worker import _reporter
+
+    def gone(message: dict[str, object]) -> None:
+        raise BrokenPipeError
+
+    assert _reporter(gone)("Building", 0.5) is False
+    told: list[dict[str, object]] = []
+    step = _reporter(told.append)
+    assert step("Building", 0.5)
+    assert step("Building", 0.6)  # too soon after the last to be told
+    assert told == [{"phase": "Building", "share": 0.5}]
+
+
+@pytest.mark.parametrize(
+    ("precision", "ranges", "file"),
+    [(None, False, "half"), ("fp16", False, "half"), ("int8", True, "half"),
+     ("int8", False, None), ("fp32", False, None)],
+)  # fmt: skip
+def test_dla_takes_float_graphs(
+    sealed: LoadedBundle, tmp_path: Path, precision: Any, ranges: bool, file: str | None
+) -> None:
+    from runtime.backends.engine_key import BuildSettings
+    from runtime.build_worker import variant_for
+
+    model = sealed.spec.models["segmenter"]
+    named = {"half": "fp16", "quantised": "int8"}
+    variants = tuple(
+        model.variants[0].model_copy(update={"file": name, "precision": kind})
+        for name, kind in reversed(named.items())
+    )
+    both = model.model_copy(update={"variants": variants})
+    cache = tmp_path / "segmenter.cache" if ranges else None
+    settings = BuildSettings(dla=0)
+    asked = job(sealed, tmp_path, precision=precision, settings=settings, ranges=cache)
+    if file is None:
+        with pytest.raises(BackendError, match="DLA cannot run"):
+            variant_for(asked, both)
+    else:
+        assert variant_for(asked, both).file == file
+    usual = job(sealed, tmp_path, precision=precision)
+    assert variant_for(usual, both).precision in ("int8", precision)

@@ -19,7 +19,7 @@ class Timed:
     def run_timed(self, feeds: Any) -> dict[str, float]:
         self.runs += 1
         ms = self.compute[self.runs % len(self.compute)]
-        return {"h2dMs": 0.5, "computeMs": ms, "d2hMs": 0.25}
+        return {"h2dMs": 0.5, "computeMs": ms, "d2hMs": 0.25, "enqMs": 1.7}
 
 
 def test_latency_is_the_sum_and_settings_stand_beside_it() -> None:
@@ -29,6 +29,7 @@ def test_latency_is_the_sum_and_settings_stand_beside_it() -> None:
     assert figures["computeMs"]["p99"] == 2.0
     assert figures["settings"] == Timed.timed_with
     assert figures["steady"]
+    assert figures["host_bound"]  # 1.7 ms to start what takes 2 ms
 
 
 def test_it_measures_so_long_after_a_warm_up() -> None:

@@ -106,6 +106,7 @@ def test_older_releases_are_given_bindings_at_each_run() -> None:
 def test_times_are_of_the_gpus_clock(open_engine: Opener) -> None:
     with open_engine() as engine:
         times = engine.run_timed({"image": np.zeros((1, 4), np.float32)})
+        assert times.pop("enqMs") >= 0  # the host's clock
         assert times == {"h2dMs": 1.0, "computeMs": 1.0, "d2hMs": 1.0}
         assert engine.timed_with.keys() == {"graph", "transfers", "spin_wait"}
 
