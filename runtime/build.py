@@ -40,7 +40,8 @@ Compiler = Literal["tensorrt", "tensorrt_rtx"]
     "--workspace",
     type=click.IntRange(min=1),
     metavar="MIB",
-    help="The most device memory the builder may use. Default: all there is.",
+    help="The most device memory the builder may use. Default: all there is; on a Jetson, which "
+    "shares it with the rest of the system, a quarter.",
 )
 @click.option("--models", multiple=True, metavar="NAME", help="Only these; may be repeated.")
 @click.option("--force", is_flag=True, help="Build even what is in the cache.")
@@ -86,7 +87,7 @@ def command(
     loaded = load_bundle(bundle or demo.BUNDLE)
     chosen = choose_compiler(backend)
     names = _models(loaded.spec, models)
-    settings = BuildSettings(workspace_mib=workspace, dla=dla)
+    settings = BuildSettings(workspace_mib=workspace or usual_workspace(), dla=dla)
     jobs = [
         Job.model_validate(
             {
@@ -124,6 +125,14 @@ def choose_compiler(backend: str) -> Compiler:
         expected="TensorRT with a GPU, or TensorRT-RTX",
         remedy="pip install 'dermedge[rtx]', or on a Jetson use JetPack's TensorRT",
     )
+
+
+def usual_workspace() -> int | None:
+    """On a board the builder would take what the system needs, and be ended for it."""
+    from runtime import machine
+
+    memory = machine.memory_mib()
+    return None if machine.jetson() is None or memory is None else max(memory // 4, 256)
 
 
 def build_all(jobs: list[Job]) -> list[Outcome]:

@@ -335,3 +335,12 @@ def test_dla_takes_float_graphs(
         assert variant_for(asked, both).file == file
     usual = job(sealed, tmp_path, precision=precision)
     assert variant_for(usual, both).precision in ("int8", precision)
+
+
+def test_a_board_keeps_memory_for_its_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runtime.machine.memory_mib", lambda: 7620)
+    monkeypatch.setattr("runtime.machine.jetson", lambda: None)
+    assert build.usual_workspace() is None
+    board = {"board": "NVIDIA Jetson Orin Nano", "l4t": "36.4.3", "jetpack": "6"}
+    monkeypatch.setattr("runtime.machine.jetson", lambda: board)
+    assert build.usual_workspace() == 1905
