@@ -28,7 +28,6 @@ Sink = Callable[[str, str], None]
 
 NAMES = {"tensorrt": "TensorRT", "tensorrt_rtx": "TensorRT-RTX"}
 EXTRAS = {"tensorrt": "tensorrt", "tensorrt_rtx": "rtx"}
-PARSED, ALLOWED = "strongly typed", "flags and constraints"
 
 
 @dataclass(frozen=True, slots=True)
