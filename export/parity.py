@@ -69,9 +69,9 @@ class Finding:
 
 
 def usable_backends() -> list[str]:
-    """Every engine that can run on this machine and that computes: not the fake one."""
+    """Every engine that can run a file here as it is: not the fake one, none that compiles."""
     usable = [name for name, why in available_backends().items() if why is None]
-    found = [name for name in usable if BACKENDS[name].automatic]
+    found = [name for name in usable if BACKENDS[name].automatic and not BACKENDS[name].compiled]
     if not found:
         raise BackendError(
             "No engine is installed to check the graphs with.",

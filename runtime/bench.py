@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from runtime.sources import Item
 
 SCHEMA = 1
+ON_GPU = {"h2dMs": "H2D", "computeMs": "GPU compute", "d2hMs": "D2H", "latencyMs": "GPU latency"}
 
 
 @click.command("bench", cls=Verb)
@@ -149,8 +150,11 @@ def _print_report(report: dict[str, Any]) -> None:
     for header in ("p50", "p90", "p95", "p99", "scatter"):
         table.add_column(header, justify="right")
     for name, figures in report["engines"].items():
-        _add_row(table, f"{name} ({figures['precision']})", figures["in_chain_ms"])
+        how = f"{figures['precision']}, {figures['backend']}"
+        _add_row(table, f"{name} ({how})", figures["in_chain_ms"])
         _add_row(table, "[dim]  alone[/]", figures["alone_ms"])
+        for part, label in ON_GPU.items() if figures["gpu"] else ():
+            _add_row(table, f"[dim]  {label}[/]", figures["gpu"][part])
     _add_row(table, "[bold]all engines[/]", report["all_engines"]["in_chain_ms"])
     _add_row(table, "[dim]  alone[/]", report["all_engines"]["alone_ms"])
     for part, figures in report["outside_engines"]["parts_ms"].items():
@@ -173,6 +177,7 @@ def _sentences(report: dict[str, Any]) -> list[str]:
     )
     peak = report["memory_mib"]["peak"]
     return [
+        *_on_gpu(report),
         f"Not in an engine: {outside['share_of_chain']:.0%} of the chain, "
         f"{outside['share_of_frame']:.0%} of a frame.",
         f"A scan: {rate['scan']:.1f} frames/s, {rate['share']:.0%} of what the engines alone "
@@ -181,6 +186,23 @@ def _sentences(report: dict[str, Any]) -> list[str]:
         f"the first frame took {report['first_frame_ms']:.0f} ms.",
         f"Peak memory: {peak:.0f} MiB." if peak is not None else "Peak memory: not known here.",
     ]
+
+
+def _on_gpu(report: dict[str, Any]) -> list[str]:
+    """How GPU figures were measured: without that they cannot be compared with any other."""
+    on_gpu = {name: row["gpu"] for name, row in report["engines"].items() if row["gpu"]}
+    if not on_gpu:
+        return []
+    settings = next(iter(on_gpu.values()))["settings"]
+    told = [f"{name.replace('_', '-')} {'on' if on else 'off'}" for name, on in settings.items()]
+    lines = [f"GPU figures are of CUDA events: {', '.join(told)}."]
+    for what, words in (
+        ("steady", "scatter by more than 2.5 %"),
+        ("host_bound", "wait for the host"),
+    ):
+        if names := [name for name, row in on_gpu.items() if row[what] is (what == "host_bound")]:
+            lines.append(f"GPU times of {', '.join(names)} {words}.")
+    return lines
 
 
 if __name__ == "__main__":

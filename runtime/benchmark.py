@@ -22,6 +22,7 @@ from runtime.backends.base import Engine, Floats
 from runtime.bundle_files import LoadedBundle, load_bundle
 from runtime.errors import InputError
 from runtime.golden import check_golden
+from runtime.gpu_timing import gpu_figures
 from runtime.host_chain import HostChain
 from runtime.judging import open_chains
 from runtime.overlay import draw_overlay
@@ -236,8 +237,10 @@ def _figures(chain: TimedChain, frames: Frames) -> dict[str, Any]:
         "engines": {
             name: {
                 "precision": watch.precision,
+                "backend": watch.engine.backend,
                 "in_chain_ms": summarise(frames.in_chain[name]),
                 "alone_ms": summarise(frames.alone[name]),
+                "gpu": gpu_figures(watch.engine, watch.feeds),
             }
             for name, watch in chain.watches.items()
         },

@@ -22,6 +22,7 @@ from runtime.errors import DermedgeError
 State = Literal["ok", "absent", "broken"]
 DISK_MIB = 2048  # a compiled ensemble of five with its timing cache, and room for a session
 MEMORY_MIB = 2048
+GPU_REMEDY = "on a machine with an NVIDIA GPU: dermedge build, then try again"
 TRAINING = ("torch", "torchvision", "timm", "segmentation-models-pytorch", "lightning")
 
 
@@ -138,11 +139,27 @@ def _real_backends() -> list[str]:
 
 
 def _backends() -> Iterator[Finding]:
-    from runtime.backends.registry import BACKENDS
+    from runtime.backends.registry import BACKENDS, available_backends
 
+    available = available_backends()
     for name in _real_backends():
         row = BACKENDS[name]
-        yield _library("engines", name, row.package or name, f"pip install 'dermedge[{row.extra}]'")
+        remedy = f"pip install 'dermedge[{row.extra}]'"
+        found = _library("engines", name, row.package or name, _tensorrt_from(name) or remedy)
+        reason = available[name]
+        if found.state == "ok" and row.compiled and reason is not None:
+            yield Finding("engines", name, "absent", f"{found.found}, but {reason}", GPU_REMEDY)
+        else:
+            yield found
+
+
+def _tensorrt_from(name: str) -> str | None:
+    """TensorRT is no package of ours to install: it comes with JetPack or from NVIDIA's index."""
+    if name != "tensorrt":
+        return None
+    if machine.jetson():
+        return "it is part of JetPack: make the venv with --system-site-packages"
+    return "pip install tensorrt, of the CUDA version that the driver has"
 
 
 def _nvidia() -> Iterator[Finding]:
@@ -152,11 +169,6 @@ def _nvidia() -> Iterator[Finding]:
         "NVIDIA", "nvcc", "ok" if compiler else "absent", compiler or "not found",
         None if compiler else "it is part of the CUDA toolkit; put its bin folder on PATH",
     )  # fmt: skip
-    jetpack = "it is part of JetPack: make the venv with --system-site-packages"
-    elsewhere = "pip install tensorrt, of the CUDA version that the driver has"
-    remedy = jetpack if machine.jetson() else elsewhere
-    yield _library("NVIDIA", "TensorRT", "tensorrt", remedy)
-    yield _library("NVIDIA", "TensorRT-RTX", "tensorrt_rtx", "pip install 'dermedge[rtx]'")
     yield _library("NVIDIA", "PyCUDA", "pycuda", "pip install 'dermedge[tensorrt]'")
     yield _library("NVIDIA", "CUDA bindings", "cuda.bindings", "pip install 'dermedge[tensorrt]'")
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from runtime.chain import Analysis, Chain
 
 MOST_CHAINS = 4  # each holds the weights of every network
+MOST_ON_GPU = 2  # one computes while the other's frame is prepared; more would only wait
 
 Metadata = Callable[[str], Mapping[str, object]]
 Judged = tuple[Item, Loaded, "Analysis | None"]
@@ -31,9 +32,11 @@ def open_chains(
     bundle: LoadedBundle, backend: str, *, most: int = MOST_CHAINS
 ) -> Iterator[list[Chain]]:
     """As many chains as there are cores, within reason. The first one takes the self-test."""
+    from runtime.backends.registry import BACKENDS, choose_backend
     from runtime.chain import open_chain
 
-    count = min(usable_cores(), most)
+    backend = choose_backend(backend)
+    count = min(usable_cores(), MOST_ON_GPU if BACKENDS[backend].compiled else most)
     threads = usable_cores() // count
     with ExitStack() as stack:
         yield [

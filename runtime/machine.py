@@ -157,6 +157,11 @@ def cache_folder() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "dermedge"
 
 
+def engine_folder(cache: Path | None = None) -> Path:
+    """Compiled engines, in the cache folder that was named or in the usual one."""
+    return (cache or cache_folder()) / "engines"
+
+
 def _text(path: str) -> str:
     try:
         return Path(path).read_text(encoding="utf-8", errors="replace")

@@ -86,6 +86,7 @@ def model(
     inputs: dict[str, tuple[int, ...]],
     outputs: dict[str, tuple[int, ...]],
     constants: dict[str, Any],
+    opset: int = 17,
 ) -> onnx.ModelProto:
     """A float32 graph whose first dimension is the open batch, as every graph in a bundle."""
 
@@ -97,7 +98,7 @@ def model(
 
     weights = [onnx.numpy_helper.from_array(np.asarray(v), name) for name, v in constants.items()]
     graph = helper.make_graph(nodes, "tiny", described(inputs), described(outputs), weights)
-    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
     onnx.checker.check_model(made)
     return made
 

@@ -1,6 +1,7 @@
 """Which backends there are, which of them work here, and which one to take.
 
-A backend is a row of the table below: its module is imported only when it is opened.
+A backend is a row of the table below: its module is imported only when it is opened. One that
+compiles needs an NVIDIA GPU, and engines that `dermedge build` made for it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from runtime.backends.base import Engine, Graph
 from runtime.errors import BackendError, BundleError, UsageError, missing_extra
+from runtime.machine import engine_folder, gpus
 
 if TYPE_CHECKING:
     from runtime.bundle import ModelSpec, Variant
@@ -28,9 +30,16 @@ class Row:
     package: str | None = None  # what has to be importable, and
     extra: str | None = None  # what to install if it is not
     automatic: bool = True  # whether `auto` may choose it
+    compiled: bool = False  # by `dermedge build`, for an NVIDIA GPU
 
 
 BACKENDS: dict[str, Row] = {  # in the order in which `auto` prefers them
+    "tensorrt": Row(
+        "runtime.backends.trt_engine", "TensorRtEngine", "tensorrt", "tensorrt", compiled=True
+    ),
+    "tensorrt_rtx": Row(
+        "runtime.backends.trt_engine", "TensorRtRtxEngine", "tensorrt_rtx", "rtx", compiled=True
+    ),
     "openvino": Row("runtime.backends.openvino_engine", "OpenVinoEngine", "openvino", "cpu"),
     "onnxruntime": Row(
         "runtime.backends.onnxruntime_engine", "OnnxRuntimeEngine", "onnxruntime", "ort"
@@ -41,13 +50,44 @@ BACKENDS: dict[str, Row] = {  # in the order in which `auto` prefers them
 
 def available_backends() -> dict[str, str | None]:
     """Every backend, with None where it can be used here and else the reason why it cannot."""
-    return {name: _why_not(row) for name, row in BACKENDS.items()}
+    return {name: why_unusable(name) or _why_nothing_built(name) for name in BACKENDS}
 
 
-def _why_not(row: Row) -> str | None:
+def why_not_installed(name: str) -> str | None:
+    row = BACKENDS[name]
     if row.package is None or find_spec(row.package) is not None:
         return None
     return f"'{row.package}' is not installed: pip install 'dermedge[{row.extra}]'"
+
+
+def why_no_gpu() -> str | None:
+    """Asked of the driver itself: that a library is installed says nothing about it."""
+    try:
+        found = gpus()
+    except OSError as exc:
+        return f"no NVIDIA driver that works: {exc}"
+    return None if found else "an NVIDIA driver, but no GPU"
+
+
+def why_unusable(name: str) -> str | None:
+    """Why nothing can be run on it here, or None."""
+    missing = why_not_installed(name)
+    if missing is not None or not BACKENDS[name].compiled:
+        return missing
+    if (reason := why_no_gpu()) is not None:
+        return reason
+    if find_spec("pycuda") is None:
+        return "'pycuda' is not installed: pip install 'dermedge[tensorrt]'"
+    return None
+
+
+def _why_nothing_built(name: str) -> str | None:
+    """`auto` does not choose what would then refuse to start, for want of an engine."""
+    from runtime.backends.engine_cache import any_engine
+
+    if BACKENDS[name].compiled and not any_engine(engine_folder(), name):
+        return f"no engine has been built yet: dermedge build --backend {name}"
+    return None
 
 
 def choose_backend(name: str = AUTO) -> str:
@@ -61,8 +101,15 @@ def choose_backend(name: str = AUTO) -> str:
             remedy="dermedge doctor  (says what this machine can run)",
         )
     row = BACKENDS[name]
-    if row.package is not None and row.extra is not None and _why_not(row):
+    if row.package is not None and row.extra is not None and why_not_installed(name):
         raise missing_extra(row.package, row.extra, f"The backend '{name}'")
+    if (reason := why_unusable(name)) is not None:
+        raise BackendError(
+            f"The backend '{name}' cannot run here.",
+            got=reason,
+            expected="an NVIDIA GPU with its driver, and PyCUDA",
+            remedy="--backend auto  (takes what can run here)",
+        )
     return name
 
 
@@ -97,7 +144,7 @@ def open_engine(
     """
     backend = choose_backend(backend)
     variant = choose_variant(name, model, backend, precision)
-    content = _read_checked(folder / variant.file, variant)
+    content = read_checked(folder / variant.file, variant)
     graph = Graph(name, variant.file, variant.precision, content, model, classes)
     row = BACKENDS[backend]
     engine: type[Engine] = getattr(import_module(row.module), row.engine)
@@ -122,7 +169,7 @@ def choose_variant(
     )
 
 
-def _read_checked(path: Path, variant: Variant) -> bytes:
+def read_checked(path: Path, variant: Variant) -> bytes:
     """The file's bytes, hashed as they were read: what is loaded is what the bundle names."""
     try:
         content = path.read_bytes()

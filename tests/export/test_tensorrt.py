@@ -1,63 +1,73 @@
-"""Every exported graph through NVIDIA's real parser and builder, which need no GPU for that."""
+"""Every exported graph through NVIDIA's real parser and builder, which need no GPU for that.
+
+By the code that `dermedge build` runs: typed as the graph is, checked layer by layer. What it
+refuses fails here with the words that a user would see.
+"""
 
 from __future__ import annotations
 
-from types import ModuleType
+import gc
 
+import numpy as np
 import onnx
 import pytest
 
+from export.graphs import to_onnx
+from export.half import to_half
+from export.system import parts_untrained
+from runtime.backends.layer_precision import counted
+from runtime.backends.trt_builder import Made, Order, build_plan
+from runtime.backends.trt_flavours import flavour
 from runtime.bundle_files import LoadedBundle
+from runtime.errors import BackendError
+from train.recipe import load_recipe
 
 pytestmark = pytest.mark.slow
 
 GRAPHS = ("segmenter", "first", "second", "ensemble")
 
 
-@pytest.fixture(scope="module")
-def tensorrt() -> ModuleType:
-    return pytest.importorskip(
-        "tensorrt_rtx", reason="needs TensorRT-RTX: pip install 'dermedge[rtx]'"
-    )
+@pytest.fixture(scope="module", autouse=True)
+def rtx() -> None:
+    pytest.importorskip("tensorrt_rtx", reason="needs TensorRT-RTX: pip install 'dermedge[rtx]'")
 
 
-def build(tensorrt: ModuleType, content: bytes) -> tuple[bytes | None, list[str]]:
-    """The engine's plan, or None, and what the parser had to say."""
-    logger = tensorrt.Logger(tensorrt.Logger.ERROR)
-    builder = tensorrt.Builder(logger)
-    typed = 1 << int(tensorrt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
-    network = builder.create_network(typed)
-    parser = tensorrt.OnnxParser(network, logger)
-    if not parser.parse(content):
-        return None, [parser.get_error(n).desc() for n in range(parser.num_errors)]
-    config, profile = builder.create_builder_config(), builder.create_optimization_profile()
-    for n in range(network.num_inputs):
-        port = network.get_input(n)
-        shape = (1, *tuple(port.shape)[1:])
-        assert port.dtype == tensorrt.float32
-        assert profile.set_shape(port.name, shape, shape, shape) is not False
-    assert config.add_optimization_profile(profile) >= 0
-    for n in range(network.num_outputs):
-        assert network.get_output(n).dtype == tensorrt.float32
-    plan = builder.build_serialized_network(network, config)
-    return (None if plan is None else bytes(plan)), []
+def build(content: bytes, precision: str) -> Made:
+    return build_plan(flavour("tensorrt_rtx"), Order("models/m.onnx", content, precision))
 
 
 @pytest.mark.parametrize("name", GRAPHS)
 @pytest.mark.parametrize("made", ["exported", "exported_half"])
-def test_it_is_parsed_and_built(
-    tensorrt: ModuleType, request: pytest.FixtureRequest, made: str, name: str
-) -> None:
+def test_it_is_parsed_and_built(request: pytest.FixtureRequest, made: str, name: str) -> None:
     bundle: LoadedBundle = request.getfixturevalue(made)
-    content = (bundle.path / bundle.spec.models[name].variants[0].file).read_bytes()
-    plan, errors = build(tensorrt, content)
-    assert errors == []
-    assert plan
+    variant = bundle.spec.models[name].variants[0]
+    built = build((bundle.path / variant.file).read_bytes(), variant.precision)
+    assert built.plan
+    assert variant.precision in counted(built.layers)
+    assert built.checked_on == "engine"
 
 
-def test_the_builder_does_refuse(tensorrt: ModuleType, exported: LoadedBundle) -> None:
+def test_the_builder_does_refuse(exported: LoadedBundle) -> None:
     graph = onnx.load(str(exported.path / "models" / "first.onnx"))
     graph.graph.node[0].op_type = "NoSuchOperator"
-    plan, errors = build(tensorrt, graph.SerializeToString())
-    assert plan is None
-    assert errors
+    with pytest.raises(BackendError) as caught:
+        build(graph.SerializeToString(), "fp32")
+    assert "cannot parse models/m.onnx" in caught.value.what
+    assert "NoSuchOperator" in str(caught.value.got)
+
+
+def test_every_network_of_a_full_size_bundle() -> None:
+    """With random weights: what a builder refuses are operators, types and sizes."""
+    refused: dict[str, str] = {}
+    for part in parts_untrained(load_recipe("ding")):
+        graph = to_onnx(part.graph, part.shape)
+        try:
+            assert build(graph.SerializeToString(), "fp32").checked_on == "engine"
+            if not part.always_float:
+                probe = np.random.default_rng(0).random((1, *part.shape), dtype=np.float32)
+                half = to_half(graph, [{part.graph.inputs[0]: probe}])
+                assert build(half.SerializeToString(), "fp16").checked_on == "engine"
+        except BackendError as error:
+            refused[part.name] = str(error)
+        gc.collect()  # the exporter leaves cycles, each with a copy of the weights
+    assert refused == {}

@@ -86,7 +86,7 @@ def test_command_writes_its_figures(place: Path) -> None:
     options += ["--runs", 2, "--backend", "onnxruntime", "--out", out]
     done = CliRunner().invoke(bench.command, [str(option) for option in options])
     assert done.exit_code == 0, done.output
-    assert "member_b (fp32)" in done.stdout
+    assert "member_b (fp32, onnxruntime)" in done.stdout
     report = json.loads(out.read_text())
     assert report["schema"] == bench.SCHEMA
     assert report["backend"]["name"] == "onnxruntime"
@@ -112,3 +112,31 @@ def test_a_folder_without_pictures(place: Path, tmp_path: Path) -> None:
     done = CliRunner().invoke(bench.command, ["--folder", str(tmp_path)])
     assert done.exit_code == 2
     assert "no pictures" in done.output
+
+
+def test_figures_of_a_gpu_stand_with_how_they_were_measured() -> None:
+    settings = {"graph": False, "transfers": True, "spin_wait": False}
+    gpu = {"settings": settings, "steady": False, "host_bound": False}
+    lines = bench._on_gpu({"engines": {"deep": {"gpu": gpu}, "mean": {"gpu": None}}})
+    assert lines == [
+        "GPU figures are of CUDA events: graph off, transfers on, spin-wait off.",
+        "GPU times of deep scatter by more than 2.5 %.",
+    ]
+    assert bench._on_gpu({"engines": {"mean": {"gpu": None}}}) == []
+
+
+def test_an_engine_that_can_be_timed_on_its_gpu_is(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from runtime import gpu_timing
+
+    monkeypatch.setattr(gpu_timing, "SECONDS", 0.0)
+    times = {"h2dMs": 0.1, "computeMs": 1.0, "d2hMs": 0.1, "enqMs": 0.2}
+    with TimedChain(load_bundle(place / "bundle"), "openvino", None) as chain:
+        engine = chain.watches["member_a"].engine
+        monkeypatch.setattr(engine, "run_timed", lambda feeds: times, raising=False)
+        monkeypatch.setattr(engine, "timed_with", {"graph": False}, raising=False)
+        figures = gpu_timing.gpu_figures(engine, {})
+        assert figures is not None
+        assert figures["latencyMs"]["p50"] == pytest.approx(1.2)
+        assert gpu_timing.gpu_figures(chain.watches["member_b"].engine, {}) is None

@@ -1,0 +1,134 @@
+"""What a compiled engine belongs to, and whether it is this machine's to run.
+
+An engine is right for one graph, one TensorRT, one kind of GPU and one system on it. All of that
+stands beside the plan, and is compared before anybody reads the plan itself.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from runtime import machine
+from runtime.bundle import Name, Precision, Sha256
+from runtime.specs import Spec
+
+NO_GPU = "none"
+PROFILE = "batch 1"
+PORTABLE = ("8.0", "8.6", "8.9")  # and 12.0 upwards: what TensorRT-RTX compiles for unasked
+PORTABLE_FROM = (12, 0)
+
+
+CheckedOn = Literal["network", "engine", "nothing"]
+"""What the precisions were compared with. DLA chooses among those it was allowed."""
+
+
+class BuildSettings(Spec):
+    """What the builder was told. Another setting makes another engine."""
+
+    workspace_mib: Annotated[int, Field(ge=1)] | None = None  # null: all there is
+    level: Annotated[int, Field(ge=0, le=5)] | None = None
+    aux_streams: Annotated[int, Field(ge=0)] = 0  # branches run side by side on streams of ours
+    tf32: bool = False  # fp32 is fp32: TensorRT would round its products to 10 bits unasked
+    dla: Annotated[int, Field(ge=0)] | None = None
+    ranges: Sha256 | None = None  # of the INT8 calibration cache, for DLA
+
+
+class Home(Spec):
+    """The machine, as far as a plan depends on it."""
+
+    gpu: str
+    capability: str
+    l4t: str | None = None
+
+
+class EngineKey(Spec):
+    onnx: Sha256
+    precision: Precision
+    flavour: Literal["tensorrt", "tensorrt_rtx"]
+    version: str
+    home: Home
+    settings: BuildSettings = BuildSettings()
+    profile: str = PROFILE
+
+
+class PlanRecord(Spec):
+    """The file beside a plan."""
+
+    schema_number: Annotated[Literal[1], Field(alias="schema")] = 1
+    model: Name
+    file: str
+    key: EngineKey
+    plan: Sha256
+    bytes: Annotated[int, Field(ge=1)]
+    built: datetime
+    seconds: float
+    layers: dict[str, int]  # of the network, by precision
+    multiplying: dict[str, str]  # the precision of each layer that multiplies
+    checked_on: CheckedOn
+
+
+class Difference(Spec):
+    what: str
+    got: str
+    expected: str
+
+
+def this_home() -> Home:
+    """Device 0, which is the one that engines run on."""
+    board = machine.jetson()
+    l4t = board["l4t"] if board else None
+    try:
+        found = machine.gpus()
+    except OSError:
+        found = []
+    if not found:
+        return Home(gpu=NO_GPU, capability=NO_GPU, l4t=l4t)
+    return Home(gpu=found[0].name, capability=found[0].capability, l4t=l4t)
+
+
+def differences(
+    had: EngineKey, wanted: EngineKey, *, portable: bool, settings: bool
+) -> list[Difference]:
+    """Everything in which a plan is another than the one wanted.
+
+    `settings`: whether the builder's settings count. Who loads a plan takes it however it was
+    built; who builds one has asked for something.
+    """
+    found = []
+
+    def compare(what: str, got: object, expected: object) -> None:
+        if got != expected:
+            found.append(Difference(what=what, got=str(got), expected=str(expected)))
+
+    compare("another graph", had.onnx, wanted.onnx)
+    compare("another precision", had.precision, wanted.precision)
+    compare("another library", had.flavour, wanted.flavour)
+    compare("another version of the library", had.version, wanted.version)
+    compare("another profile", had.profile, wanted.profile)
+    compare("another Linux for Tegra", had.home.l4t, wanted.home.l4t)
+    if portable:
+        if not runs_portable(wanted.home.capability):
+            compare("a GPU it was not built for", "8.0, 8.6, 8.9, 12.0 or newer", _gpu(wanted.home))
+    else:
+        compare("another GPU", _gpu(had.home), _gpu(wanted.home))
+    if settings:
+        compare("other settings", had.settings, wanted.settings)
+    return found
+
+
+def runs_portable(capability: str) -> bool:
+    """Whether a plan of TensorRT-RTX, as it is built unasked, runs on such a GPU.
+
+    Without a GPU there is nothing to contradict it: it cannot be loaded there anyhow.
+    """
+    if capability == NO_GPU or capability in PORTABLE:
+        return True
+    major, _, minor = capability.partition(".")
+    return (int(major), int(minor or 0)) >= PORTABLE_FROM
+
+
+def _gpu(home: Home) -> str:
+    return "no GPU" if home.gpu == NO_GPU else f"{home.gpu} ({home.capability})"

@@ -1,0 +1,201 @@
+"""What the engine does with memory, streams and statuses, on stand-ins for the GPU's libraries."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from runtime.backends import registry, trt_engine
+from runtime.backends.base import Graph
+from runtime.backends.engine_cache import EngineCache
+from runtime.backends.engine_key import PlanRecord
+from runtime.backends.trt_engine import TensorRtEngine
+from runtime.backends.trt_flavours import Flavour, flavour
+from runtime.errors import BackendError, DermedgeError
+from runtime.machine import Gpu, engine_folder
+from tests.runtime.backends import trt_fakes
+from tests.runtime.backends.test_engines import written
+from tests.runtime.backends.trt_fakes import GENERATIONS, library, plan
+
+ONNX = b"a graph"
+Opener = Callable[..., TensorRtEngine]
+
+
+@pytest.fixture
+def gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Gpu:
+    """A machine with a GPU, an empty cache of its own, and PyCUDA."""
+    found = Gpu("Orin", "8.6", 8192, "12.6")
+    monkeypatch.setattr("runtime.machine.gpus", lambda: [found])
+    monkeypatch.setattr(registry, "gpus", lambda: [found])
+    monkeypatch.setenv("DERMEDGE_CACHE", str(tmp_path / "cache"))
+    for name, module in trt_fakes.pycuda().items():
+        monkeypatch.setitem(sys.modules, name, module)
+    return found
+
+
+@pytest.fixture
+def open_engine(gpu: Gpu, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Opener:
+    """Opens an engine of one generation, whose plan lies in the cache as if built before."""
+
+    def opened(generation: str = "10.3", kind: str = "HALF", asked: str = "fp16") -> TensorRtEngine:
+        module, _ = library(generation)
+        monkeypatch.setattr(trt_engine, "flavour", lambda name: Flavour(name, module))
+        graph = Graph("m", "models/m.onnx", asked, ONNX, written(tmp_path, ONNX), 2)
+        content = plan(kind)
+        record = PlanRecord(
+            model="m",
+            file="models/m.onnx",
+            key=trt_engine._key(graph, Flavour("tensorrt", module)),
+            plan=hashlib.sha256(content).hexdigest(),
+            bytes=len(content),
+            built=datetime.now(timezone.utc),
+            seconds=1.0,
+            layers={asked: 1},
+            multiplying={"conv": asked},
+            checked_on="network",
+        )
+        cache = EngineCache(engine_folder())
+        with cache.locked():
+            cache.store(record, content)
+        return TensorRtEngine(graph, None)
+
+    return opened
+
+
+@pytest.mark.parametrize("generation", GENERATIONS)
+def test_an_engine_runs_and_lets_go(open_engine: Opener, generation: str) -> None:
+    with open_engine(generation) as engine:
+        assert engine.inputs == {"image": (1, 4)}  # its open batch is one
+        assert engine.outputs == {"logits": (1, 4)}
+        assert engine.device == "Orin"
+        feed = np.arange(4, dtype=np.float32)[None]
+        first = engine.run({"image": feed})["logits"]
+        again = engine.run({"image": feed + 1})["logits"]
+        memory = list(engine._memory.values())
+    np.testing.assert_array_equal(first, feed * 2)  # the second run has not written over it
+    np.testing.assert_array_equal(again, feed * 2 + 2)
+    assert all(item.freed for item in memory)
+    assert sys.modules["pycuda.autoprimaryctx"].context.depth == 0
+    with pytest.raises(DermedgeError, match="closed"):
+        engine.run({"image": feed})
+
+
+def test_older_releases_are_given_bindings_at_each_run() -> None:
+    module, _ = library("8.6")
+    older = Flavour("tensorrt", module)
+    engine = trt_fakes.engine("8.5")
+    context = engine.create_execution_context()
+    source, target = trt_fakes.Allocation(16), trt_fakes.Allocation(16)
+    trt_fakes.MEMORY[int(source)][:] = 3
+    addresses = {"logits": int(target), "image": int(source)}
+    assert [tensor.name for tensor in older.tensors(engine)] == ["image", "logits"]
+    assert older.fix_shape(context, engine, "image", (1, 4))
+    assert older.bind(context, addresses)
+    assert older.enqueue(context, engine, addresses, stream=7)
+    np.testing.assert_array_equal(trt_fakes.MEMORY[int(target)], np.full(4, 6, np.float32))
+
+
+def test_times_are_of_the_gpus_clock(open_engine: Opener) -> None:
+    with open_engine() as engine:
+        times = engine.run_timed({"image": np.zeros((1, 4), np.float32)})
+        assert times.pop("enqMs") >= 0  # the host's clock
+        assert times == {"h2dMs": 1.0, "computeMs": 1.0, "d2hMs": 1.0}
+        assert engine.timed_with.keys() == {"graph", "transfers", "spin_wait"}
+
+
+@pytest.mark.parametrize("call", ["set_input_shape", "set_tensor_address", "execute_async_v3"])
+def test_a_call_that_says_no_is_not_passed_over(
+    open_engine: Opener, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    made = trt_fakes.context
+
+    def refusing(*arguments: Any) -> Any:
+        context = made(*arguments)
+        context._has[call] = lambda *given: False
+        return context
+
+    monkeypatch.setattr(trt_fakes, "context", refusing)
+    with pytest.raises(BackendError, match="refused"), open_engine() as engine:
+        engine.run({"image": np.zeros((1, 4), np.float32)})
+
+
+def test_an_engine_in_another_precision_than_its_file_is_refused(open_engine: Opener) -> None:
+    with pytest.raises(BackendError, match="another precision"):
+        open_engine(kind="FLOAT", asked="fp16")
+    with pytest.raises(BackendError, match="another precision"):
+        open_engine(kind="HALF", asked="fp32")
+    open_engine(kind="FLOAT", asked="fp32").close()
+
+
+def test_a_context_that_was_not_made_is_an_error(
+    open_engine: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trt_fakes, "context", lambda *arguments: None)
+    with pytest.raises(BackendError, match="could not make a context"):
+        open_engine()
+
+
+def test_half_precision_ends_are_refused(
+    open_engine: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tensors = Flavour.tensors
+
+    def halved(self: Flavour, engine: Any) -> list[Any]:
+        rows = tensors(self, engine)
+        return [
+            SimpleNamespace(name=r.name, is_input=r.is_input, shape=r.shape, kind="HALF")
+            for r in rows
+        ]
+
+    monkeypatch.setattr(Flavour, "tensors", halved)
+    with pytest.raises(BackendError, match="cannot use"):
+        open_engine()
+
+
+def test_an_engine_that_was_never_built(gpu: Gpu, tmp_path: Path) -> None:
+    pytest.importorskip("tensorrt_rtx", reason="needs TensorRT-RTX: pip install 'dermedge[rtx]'")
+    flavour.cache_clear()
+    with pytest.raises(BackendError, match="No engine of 'm'") as caught:
+        registry.open_engine("tensorrt_rtx", tmp_path, "m", written(tmp_path, ONNX))
+    assert "dermedge build" in str(caught.value.remedy)
+
+
+def test_pycuda_that_is_missing_or_finds_no_driver_says_so(
+    open_engine: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pycuda.autoprimaryctx", None)
+    with pytest.raises(BackendError, match="pycuda") as caught:
+        open_engine()
+    assert "dermedge[tensorrt]" in str(caught.value.remedy)
+
+    def broken(name: str) -> None:
+        raise RuntimeError("cuInit failed: no CUDA-capable device is detected")
+
+    monkeypatch.setattr(trt_engine, "import_module", broken)
+    with pytest.raises(BackendError, match="no access to a GPU") as caught:
+        open_engine()
+    assert "no CUDA-capable device" in str(caught.value.got)
+
+
+def test_auto_takes_a_gpu_only_where_it_can_be_used(
+    gpu: Gpu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "find_spec", lambda name: object())
+    assert registry.choose_backend() == "openvino"  # nothing was built yet
+    assert "dermedge build" in str(registry.available_backends()["tensorrt"])
+    engine_folder().mkdir(parents=True)
+    (engine_folder() / "m-00.tensorrt.json").write_text("{}")
+    assert registry.choose_backend() == "tensorrt"
+    monkeypatch.setattr(registry, "gpus", list)
+    assert registry.choose_backend() == "openvino"
+    with pytest.raises(BackendError, match="cannot run here") as caught:
+        registry.choose_backend("tensorrt")
+    assert "no GPU" in str(caught.value.got)
