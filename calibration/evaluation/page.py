@@ -1,0 +1,307 @@
+"""report.html of an evaluation: one page that loads nothing, figures first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from calibration.evaluation import counts, curves, tables
+from calibration.evaluation.families import bins_for
+from calibration.evaluation.subgroups import FLOOR
+from calibration.evaluation.wording import KEY, span_of, title_of, value_of
+from runtime.reporting.document import asset, head
+from runtime.reporting.markup import Child, Markup, el, facts_list
+from runtime.reporting.reading import RunFacts
+from runtime.reporting.statement import statement
+from runtime.reporting.summary import Summary
+from runtime.reporting.wording import count, moment, plain
+
+if TYPE_CHECKING:
+    from calibration.evaluation.evaluation import Evaluation
+
+PACKAGE = "calibration.evaluation"
+
+
+def render(evaluation: Evaluation) -> str:
+    style = Markup(asset("style.css") + asset("style.css", PACKAGE))
+    title = " · ".join(("Evaluation", _bundle_words(evaluation)))
+    parts = [
+        _masthead(evaluation),
+        _alerts(evaluation),
+        _tiles(evaluation),
+        statement(_facts(evaluation), Summary()),
+        _charts(evaluation),
+        _section("Figures", tables.figures(evaluation), _samples(evaluation)),
+        *_decisions(evaluation),
+        *_groups(evaluation),
+        *_strangers(evaluation),
+        *_missed(evaluation),
+        _method(evaluation),
+        _provenance(evaluation),
+        _footer(),
+    ]
+    body = "\n".join(part for part in parts if part)
+    return f'<!doctype html>\n<html lang="en">\n{head(title, style)}\n<body>\n{body}\n</body>\n</html>\n'  # noqa: E501
+
+
+def _facts(evaluation: Evaluation) -> RunFacts:
+    """What the statement needs to know. Of pooled folds no one threshold holds."""
+    spec = evaluation.bundles[0].spec.model_dump(mode="json")
+    if evaluation.pooled:
+        spec["decision"] = {"score": spec["decision"]["score"]}
+    return RunFacts({"bundle": spec})
+
+
+def _bundle_words(evaluation: Evaluation) -> str:
+    first = evaluation.bundles[0].spec
+    folds = f", {len(evaluation.bundles)} folds" if evaluation.pooled else ""
+    return f"{first.name} {first.version}{folds}"
+
+
+def _masthead(evaluation: Evaluation) -> Markup:
+    table = evaluation.selection.table
+    positives = int(evaluation.cases.malignant.sum())
+    names = " or ".join(plain(name) for name in evaluation.judged.positive)
+    words = [
+        _bundle_words(evaluation),
+        f"{count(len(table), 'image')} of {table.name}",
+        f"{positives:,} of {len(evaluation.cases):,} are {names}",
+        moment(evaluation.created),
+    ]
+    return el(
+        "header",
+        el("p", "dermedge", class_="brand"),
+        el("h1", "Evaluation"),
+        el("p", " · ".join(word for word in words if word), class_="lead"),
+        class_="masthead",
+    )
+
+
+def _alerts(evaluation: Evaluation) -> Markup:
+    loud = evaluation.leaks.warnings(len(evaluation.selection.table))
+    mild = [text for text in evaluation.warnings if text not in loud]
+    boxes = []
+    for title, texts, class_ in (
+        ("These figures may not be quoted", loud, "alert"),
+        ("Please note", mild, "alert mild"),
+    ):
+        if texts:
+            lines = [el("p", text) for text in texts]
+            boxes.append(el("section", el("h2", title), lines, class_=class_))
+    return Markup("".join(boxes))
+
+
+def _tiles(evaluation: Evaluation) -> Markup:
+    names = [name for name in (*KEY, "jaccard") if name in evaluation.figures]
+    cells = [
+        el(
+            "div",
+            el("dt", title_of(name)),
+            el("dd", value_of(one), el("span", span_of(one), class_="span")),
+            class_="refer" if name == "auc" else None,
+        )
+        for name, one in ((name, evaluation.figures[name]) for name in names)
+    ]
+    return el(
+        "section",
+        el("h2", "Key figures", class_="unseen"),
+        el("dl", cells, class_="tiles"),
+        el("p", "Below each value its 95% interval.", class_="note"),
+    )
+
+
+def _charts(evaluation: Evaluation) -> Markup:
+    judged, drawn = evaluation.judged, []
+    drawn.append(
+        _chart(
+            "ROC",
+            curves.roc(evaluation),
+            "The band holds 95 of 100 resampled curves"
+            + ("; the dot is the bundle's threshold." if evaluation.cases.decides else "."),
+        )
+    )
+    drawn.append(
+        _chart(
+            "Precision and sensitivity",
+            curves.precision_recall(evaluation),
+            "Broken line: the share of positives among these images, on which precision depends.",
+        )
+    )
+    drawn.append(
+        _chart(
+            "Reliability",
+            curves.reliability(evaluation),
+            "Groups of about equal size with 95% intervals. On the broken line a probability comes "
+            "true as often as it says. Grey: where the scores are.",
+        )
+    )
+    if evaluation.decisions is not None:
+        names = " or ".join(plain(name) for name in judged.positive)
+        drawn.append(
+            _chart(
+                "At the threshold",
+                counts.confusion(evaluation.decisions, (names, "others"), ("at or above", "below")),
+                "Rows are labels. Every image with a score, abstained ones too.",
+            )
+        )
+    drawn.append(
+        _chart(
+            "Likeliest class",
+            counts.confusion(evaluation.confusion, judged.classes, judged.classes),
+            "Rows are labels, columns the class of the highest probability. The decision does not "
+            "look at it, but at the score.",
+        )
+    )
+    drawn.append(
+        _chart(
+            "Scores",
+            counts.scores(evaluation),
+            "Positives up, others down, each drawn to its own scale; the line is the threshold.",
+        )
+    )
+    if evaluation.cases.masks.any:
+        drawn.append(
+            _chart(
+                "Outlines",
+                counts.outlines(evaluation.cases.masks.jaccard),
+                "Images by the Jaccard index of their outline; left of the line it counts as "
+                "failed.",
+            )
+        )
+    return el("section", drawn, class_="charts", aria_label="Drawings")
+
+
+def _chart(title: str, drawing: Markup, note: str) -> Markup:
+    return el("figure", el("h2", title), drawing, el("figcaption", note))
+
+
+def _section(title: str, content: Child, *notes: str | None) -> Markup:
+    texts = [el("p", note, class_="note") for note in notes if note]
+    return el("section", el("h2", title), texts, content)
+
+
+def _samples(evaluation: Evaluation) -> str:
+    cases = evaluation.cases
+    text = f"On {count(len(cases.rows), 'image')} with a score, abstained and rejected ones too."
+    if evaluation.pooled:
+        text += " Each was judged by the fold that had not seen it, at that fold's threshold."
+    return text
+
+
+def _decisions(evaluation: Evaluation) -> list[Markup]:
+    found = [
+        _section(
+            "What a user would have seen",
+            tables.outcomes(evaluation),
+            "Images by label and outcome.",
+        )
+    ]
+    if evaluation.cases.decides:
+        found.append(
+            _section(
+                "In clinics that see other patients",
+                tables.prevalence(evaluation),
+                "What a call is worth follows from sensitivity, specificity and the share of "
+                "positives among those who come. Data sets hold far more of them than a practice.",
+            )
+        )
+    return found
+
+
+def _groups(evaluation: Evaluation) -> list[Markup]:
+    if not evaluation.groups:
+        return []
+    notes = [
+        f"Groups of fewer than {FLOOR} images are put together as “other”. Of so many groups some "
+        "differ by chance: look at the intervals. The broken line is the value over all images."
+    ]
+    if any(name.startswith("skin") for name in evaluation.groups):
+        notes.append(
+            "Skin tone is a rough estimate from the pixels around the lesion (individual typology "
+            "angle, after the outline that the bundle found). Lamp, white balance and exposure "
+            "move it as much as skin does, so it is unreliable for a single image, and no "
+            "replacement for a recorded skin type."
+        )
+    return [_section("Groups of patients", tables.subgroups(evaluation), *notes)]
+
+
+def _strangers(evaluation: Evaluation) -> list[Markup]:
+    if not evaluation.strangers:
+        return []
+    note = (
+        "The bundle has no class for these labels, and puts them into one all the same. They are "
+        "in none of the figures."
+    )
+    return [_section("Labels it does not know", tables.strangers(evaluation.strangers), note)]
+
+
+def _missed(evaluation: Evaluation) -> list[Markup]:
+    table = tables.missed(evaluation)
+    note = "Positives below the threshold, the lowest score first; all are in predictions.csv."
+    return [] if table is None else [_section("Missed", table, note)]
+
+
+def _method(evaluation: Evaluation) -> Markup:
+    bootstrap, leaks = evaluation.bootstrap, evaluation.leaks
+    texts = [
+        f"Intervals: {bootstrap.resamples:,} resamples (percentiles, seed {bootstrap.seed}) of "
+        f"{bootstrap.groups:,} groups, where the images of one patient or lesion are one group. "
+        "All figures share the same resamples. Where a share is 0 or 1 every resample says the "
+        "same; there the interval is Wilson's. The calibration error is counted in "
+        f"{bins_for(len(evaluation.cases.rows))} bins of about equal size."
+    ]
+    score = evaluation.judged.score
+    if evaluation.judged.positive != (score,):
+        names = ", ".join(plain(name) for name in evaluation.judged.positive)
+        texts.append(
+            f"Positive are {names}; the score is the probability of {plain(score)} alone, and "
+            "calibration is measured against that class."
+        )
+    if leaks.trained_on is None:
+        texts.append(
+            "Training images: the bundle's training sets were not recognised among these data, so "
+            "images could not be compared with them."
+        )
+    else:
+        ties = "not looked for" if leaks.copies is None else f"{len(leaks.copies):,}"
+        texts.append(
+            f"Training images among these: {leaks.trained_on:,}; ties to training images by "
+            f"patient, lesion or picture: {ties}."
+        )
+    if leaks.repeats is not None:
+        texts.append(f"Pairs of images that show the same picture: {len(leaks.repeats):,}.")
+    return el("section", el("h2", "How"), [el("p", text) for text in texts], class_="method")
+
+
+def _provenance(evaluation: Evaluation) -> Markup:
+    selection, table = evaluation.selection, evaluation.selection.table
+    pairs: list[tuple[str, Child]] = [("Data", table.name), ("Digest", el("code", table.digest))]
+    pairs += [("Left out", f"{many:,} {why}") for why, many in selection.left_out.items()]
+    if selection.held_out:
+        pairs.append(("Taken", "only images that the bundle was not trained on"))
+    for bundle in evaluation.bundles:
+        spec = bundle.spec
+        fold = "" if spec.provenance.fold is None else f", fold {spec.provenance.fold}"
+        pairs.append(("Bundle", f"{spec.name} {spec.version}{fold}"))
+        pairs.append(("Digest", el("code", bundle.digest)))
+        pairs.append(("Threshold", _number(spec.decision.threshold)))
+    pairs += _backend(evaluation)
+    return el("section", el("h2", "Data and bundle"), facts_list(pairs), class_="run")
+
+
+def _backend(evaluation: Evaluation) -> Sequence[tuple[str, Child]]:
+    results = (judgement.result for judgement in evaluation.judged.judgements)
+    backend = next((r.backend for r in results if r is not None and r.backend), None)
+    return [] if backend is None else [("Backend", f"{backend.name} on {backend.device}")]
+
+
+def _number(value: float | None) -> str:
+    return "none" if value is None else f"{value:g}"
+
+
+def _footer() -> Markup:
+    text = (
+        "Made by dermedge. Decision support, not a diagnosis: these figures are of a data set, "
+        "not of your patients. They are in evaluation.json, each image in predictions.csv."
+    )
+    return el("footer", el("p", text))
