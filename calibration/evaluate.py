@@ -95,7 +95,8 @@ def command(
     opened = [open_dataset(path) for path in data]
     for warning in (text for table in opened for text in table.warnings):
         click.echo(f"note: {warning}", err=True)
-    selection = _select(opened, bundles, names, split, all_images)
+    titled = [_titled(table, path) for table, path in zip(opened, data, strict=True)]
+    selection = _select(titled, bundles, names, split, all_images)
     if not predictions_only:
         check_enough(selection, bundles[0].spec.positive)
     _make(out)
@@ -121,8 +122,20 @@ def _folders(bundle: Path | None, folds: tuple[Path, ...], more: tuple[Path, ...
     )
 
 
+def _titled(table: Table, path: Path) -> Table:
+    """A table called labels.csv is named after its folder: there are many of them."""
+    from dataclasses import replace
+
+    from train.data.own_csv import FOLDER_NAMES
+
+    if f"{table.name}.csv" not in FOLDER_NAMES:
+        return table
+    folder = path if path.is_dir() else path.parent
+    return replace(table, name=folder.resolve().name or table.name)
+
+
 def _select(
-    opened: Sequence[Table],
+    tables: Sequence[Table],
     bundles: Sequence[LoadedBundle],
     names: Sequence[str],
     split: str | None,
@@ -138,7 +151,7 @@ def _select(
                 "--map takes a label and a class.", got=text, expected="LABEL=CLASS, as nv=nevus"
             )
         pairs[label.strip()] = name.strip()
-    table = rename_labels(join(opened), pairs, bundles[0].spec.classes)
+    table = rename_labels(join(tables), pairs, bundles[0].spec.classes)
     selection = choose(table, [one.spec for one in bundles], split, all_images)
     for why, many in selection.left_out.items():
         click.echo(f"{many:,} images are left out: {why}.", err=True)
@@ -163,10 +176,12 @@ def _judge(bundles: Sequence[LoadedBundle], selection: Selection, backend: str) 
     from runtime.scan import Progress
     from runtime.screen import ProgressView
 
-    progress = Progress(started=perf_counter())
+    progress = Progress()
     with ProgressView(len(selection.table), "images") as view:
 
         def on_each() -> None:
+            if not progress.seen:  # what it took to load the networks says nothing of the rest
+                progress.started = perf_counter()
             progress.seen += 1
             progress.seconds = perf_counter() - progress.started
             view.show(progress)

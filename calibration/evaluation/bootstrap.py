@@ -22,9 +22,7 @@ from train.data.table import Table
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
 
-CELLS = (
-    2_000_000  # weights in memory at a time: 16 MB, and some times that for what is made of them
-)
+CELLS = 2_000_000  # weights in memory at a time: 16 MB, and a few times that for what follows
 LEAST_DEFINED = 0.5  # of the resamples: below it an interval would be of the lucky ones
 LEVEL = 0.95
 
@@ -48,13 +46,16 @@ class Family:
     """Figures that are computed together from the same images.
 
     `of` takes weights, draws × `rows`, and gives each figure's value for each draw. `sizes` says on
-    how many images each figure rests; `proportions` are those that are a share of them.
+    how many images each figure rests; `proportions` are those that are a share of them. `centred`
+    are sums of gaps: a resample repeats images, which opens gaps by itself, so that all draws can
+    lie above the value. What they lie above it by is taken off.
     """
 
     rows: Rows
     sizes: dict[str, int]
     of: Callable[[Floats], dict[str, Floats]]
     proportions: frozenset[str] = frozenset()
+    centred: frozenset[str] = frozenset()
 
 
 class Bootstrap:
@@ -80,15 +81,13 @@ class Bootstrap:
         with np.errstate(invalid="ignore", divide="ignore"):  # draws without a positive
             values = family.of(np.ones((1, len(family.rows))))
             draws = [family.of(weights) for weights in self.weights(family.rows)]
-        return {
-            name: _estimate(
-                float(values[name][0]),
-                np.concatenate([draw[name] for draw in draws]),
-                size,
-                name in family.proportions,
-            )
-            for name, size in family.sizes.items()
-        }
+        found = {}
+        for name, size in family.sizes.items():
+            value, drawn = float(values[name][0]), np.concatenate([draw[name] for draw in draws])
+            if name in family.centred:
+                drawn = np.maximum(drawn - float(np.median(drawn)) + value, 0.0)
+            found[name] = _estimate(value, drawn, size, name in family.proportions)
+        return found
 
 
 def groups_of(table: Table) -> list[int]:
@@ -109,5 +108,7 @@ def _estimate(value: float, draws: Floats, size: int, proportion: bool) -> Estim
     if len(defined) < LEAST_DEFINED * len(draws):
         return Estimate(value, None, None, size)
     tail = (1 - LEVEL) / 2
-    low, high = np.quantile(defined, [tail, 1 - tail])
-    return Estimate(value, float(low), float(high), size)
+    low, high = (float(end) for end in np.quantile(defined, [tail, 1 - tail]))
+    if low == high:  # all resamples agree, as on a handful of images in perfect order
+        return Estimate(value, None, None, size)
+    return Estimate(value, low, high, size)

@@ -16,7 +16,6 @@ from calibration.evaluation.bootstrap import LEVEL, Bootstrap, Estimate, groups_
 from calibration.evaluation.cases import Cases
 from calibration.evaluation.families import (
     LEAST_SENSITIVITY,
-    PREVALENCES,
     WANTED_SENSITIVITY,
     WANTED_SPECIFICITY,
     bins_for,
@@ -28,6 +27,7 @@ from calibration.evaluation.families import (
     share_of,
 )
 from calibration.evaluation.masks import FAIR_JACCARD
+from calibration.evaluation.prevalence import PREVALENCES, widened
 from calibration.evaluation.strangers import Stranger, strangers_in
 from calibration.evaluation.subgroups import FLOOR, Group, subgroups
 
@@ -149,7 +149,7 @@ class Evaluation:
     @property
     def method(self) -> dict[str, float | int | str]:
         return {
-            "interval": "percentile bootstrap; Wilson where a share is 0 or 1",
+            "interval": "percentile bootstrap, centred for ece; Wilson where a share is 0 or 1",
             "level": LEVEL,
             "resamples": self.bootstrap.resamples,
             "seed": self.bootstrap.seed,
@@ -219,7 +219,7 @@ def figures_of(cases: Cases, bootstrap: Bootstrap) -> dict[str, Estimate]:
     figures: dict[str, Estimate] = {}
     for family in families:
         figures |= bootstrap.estimate(family)
-    return figures
+    return widened(figures) if "sensitivity" in figures else figures
 
 
 def _bundle_facts(bundle: LoadedBundle) -> dict[str, Any]:

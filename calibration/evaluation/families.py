@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from calibration.evaluation.bootstrap import Family
 from calibration.evaluation.masks import FAIR_JACCARD
+from calibration.evaluation.prevalence import PREVALENCES, predictive_values
 from calibration.evaluation.ranking import (
     Ranking,
     area,
@@ -28,7 +29,6 @@ LEAST_IN_BIN = 10  # images: what is said of three of them comes true by chance
 LEAST_SENSITIVITY = 0.8
 WANTED_SENSITIVITY = 0.95
 WANTED_SPECIFICITY = 0.9
-PREVALENCES = (0.01, 0.02, 0.05, 0.1, 0.2)
 
 
 def class_areas(rows: Rows, targets: Rows, probabilities: Floats, classes: Sequence[str]) -> Family:
@@ -108,17 +108,6 @@ def decision_figures(rows: Rows, positive: Flags, called: Flags) -> Family:
     return Family(rows, sizes, of, shares)
 
 
-def predictive_values(sensitivity: Floats, specificity: Floats) -> dict[str, Floats]:
-    """By Bayes, for clinics that see other shares of malignant lesions than the data set."""
-    values = {}
-    for share in PREVALENCES:
-        hit, missed = sensitivity * share, (1 - sensitivity) * share
-        left, alarm = specificity * (1 - share), (1 - specificity) * (1 - share)
-        values[f"ppv@{share:g}"] = hit / (hit + alarm)
-        values[f"npv@{share:g}"] = left / (left + missed)
-    return values
-
-
 def calibration_figures(rows: Rows, outcome: Flags, probabilities: Floats) -> Family:
     """Whether a probability of 0.3 comes true three in ten."""
     inside = equal_mass(probabilities, bins_for(len(rows)))
@@ -132,7 +121,8 @@ def calibration_figures(rows: Rows, outcome: Flags, probabilities: Floats) -> Fa
             "brier": weights @ squares / total,
         }
 
-    return Family(rows, {"ece": len(rows), "brier": len(rows)}, of)
+    sizes = {"ece": len(rows), "brier": len(rows)}
+    return Family(rows, sizes, of, centred=frozenset({"ece"}))
 
 
 def bins_for(count: int) -> int:

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from calibration.evaluation.selection import Selection, join
 from runtime.bundle import Bundle
 from train.data.fingerprints import Fingerprints, Progress
 from train.data.overlaps import Overlap, find_overlaps, find_within
+from train.data.own_csv import FOLDER_NAMES
 from train.data.table import Table
 
 SHOWN = 20
+ANYBODYS = {Path(name).stem for name in FOLDER_NAMES}  # names that say nothing
 
 
 @dataclass(frozen=True)
@@ -127,4 +130,4 @@ def _candidates(opened: Sequence[Table]) -> Iterator[Table]:
 
 def _same_name(table: Table, bundles: Sequence[Bundle]) -> bool:
     trained = {n for b in bundles for d in b.provenance.data for n in d.name.lower().split("+")}
-    return bool(trained & {name.lower() for s in table for name in (s.dataset, table.name)})
+    return bool((trained - ANYBODYS) & {sample.dataset.lower() for sample in table})

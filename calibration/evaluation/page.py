@@ -220,7 +220,8 @@ def _groups(evaluation: Evaluation) -> list[Markup]:
             "Skin tone is a rough estimate from the pixels around the lesion (individual typology "
             "angle, after the outline that the bundle found). Lamp, white balance and exposure "
             "move it as much as skin does, so it is unreliable for a single image, and no "
-            "replacement for a recorded skin type."
+            "replacement for a recorded skin type. Where the skin looks blue, or hardly any is in "
+            "sight, it is unknown."
         )
     return [_section("Groups of patients", tables.subgroups(evaluation), *notes)]
 
@@ -248,7 +249,8 @@ def _method(evaluation: Evaluation) -> Markup:
         f"{bootstrap.groups:,} groups, where the images of one patient or lesion are one group. "
         "All figures share the same resamples. Where a share is 0 or 1 every resample says the "
         "same; there the interval is Wilson's. The calibration error is counted in "
-        f"{bins_for(len(evaluation.cases.rows))} bins of about equal size."
+        f"{bins_for(len(evaluation.cases.rows))} bins of about equal size; resamples overstate it, "
+        "so its interval is moved to be around the value."
     ]
     score = evaluation.judged.score
     if evaluation.judged.positive != (score,):

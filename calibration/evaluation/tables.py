@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from calibration.evaluation.bootstrap import Estimate
-from calibration.evaluation.families import PREVALENCES
+from calibration.evaluation.prevalence import PREVALENCES
 from calibration.evaluation.subgroups import SHOWN
 from calibration.evaluation.wording import note_of, span_of, title_of, value_of
 from calibration.intervals import wilson
@@ -22,19 +22,21 @@ if TYPE_CHECKING:
     from calibration.evaluation.subgroups import Group
 
 MISSED = 15
+SPAN = "95% interval"
 
 
-def table(head: Sequence[str], body: Sequence[Child], first: str = "") -> Markup:
-    cells = [
-        el("th", name, scope="col", class_=None if number == 0 else first or None)
-        for number, name in enumerate(head)
-    ]
-    grid = el("table", el("thead", el("tr", cells)), el("tbody", body), class_="figures")
+def table(
+    head: Sequence[str], body: Sequence[Child], *, words: str = "", full: bool = False
+) -> Markup:
+    """`words` names a column of text, which is not set to the right as numbers are."""
+    names = [el("th", n, scope="col", class_="left" if n == words else None) for n in head]
+    class_ = "figures full" if full else "figures"
+    grid = el("table", el("thead", el("tr", names)), el("tbody", body), class_=class_)
     return el("div", grid, class_="scroll")
 
 
-def _row(name: str, *cells: Child, class_: str | None = None) -> Markup:
-    return el("tr", el("th", name, scope="row"), [_cell(cell) for cell in cells], class_=class_)
+def _row(name: str, *cells: Child) -> Markup:
+    return el("tr", el("th", name, scope="row"), [_cell(cell) for cell in cells])
 
 
 def _cell(content: Child) -> Markup:
@@ -54,7 +56,7 @@ def figures(evaluation: Evaluation) -> Markup:
         )
         for name, estimate in evaluation.shown.items()
     ]
-    return table(("Figure", "Value", "95% interval", "n", ""), rows)
+    return table(("Figure", "Value", SPAN, "n", "What it is"), rows, words="What it is")
 
 
 def prevalence(evaluation: Evaluation) -> Markup:
@@ -63,7 +65,14 @@ def prevalence(evaluation: Evaluation) -> Markup:
         pair = [evaluation.figures[f"{kind}@{part:g}"] for kind in ("ppv", "npv")]
         cells = [words for one in pair for words in (value_of(one), span_of(one))]
         rows.append(_row(percent(part), *cells))
-    head = ("Share of positives", "Positive predictive value", "", "Negative predictive value", "")
+    interval = SPAN
+    head = (
+        "Positives",
+        "Positive predictive value",
+        interval,
+        "Negative predictive value",
+        interval,
+    )
     return table(head, rows)
 
 
@@ -85,9 +94,10 @@ def subgroups(evaluation: Evaluation) -> Markup:
     head = ["Group", "n", "Positive", *(t for n in shown for t in (title_of(n), ""))]
     rows: list[Child] = []
     for attribute, groups in evaluation.groups.items():
-        rows.append(_row(attribute.capitalize(), class_="part"))
+        title = el("th", attribute.capitalize(), scope="rowgroup", colspan=len(head))
+        rows.append(el("tr", title, class_="part"))
         rows += [_group(group, shown, evaluation.figures) for group in groups]
-    return table(head, rows)
+    return table(head, rows, full=True)
 
 
 def _group(group: Group, shown: Sequence[str], whole: dict[str, Estimate]) -> Markup:
@@ -125,7 +135,8 @@ def strangers(found: Sequence[Stranger]) -> Markup:
         likeliest = ", ".join(f"{plain(k)} {n:,}" for k, n in one.likeliest.items() if n)
         cell = el("td", likeliest, class_="soft")
         rows.append(_row(plain(one.label), f"{one.n:,}", called, score, cell))
-    return table(("Label", "n", "Called positive", "Mean score", "Likeliest class"), rows)
+    head = ("Label", "n", "Called positive", "Mean score", "Likeliest class")
+    return table(head, rows, words="Likeliest class")
 
 
 def missed(evaluation: Evaluation) -> Markup | None:

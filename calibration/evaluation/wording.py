@@ -30,8 +30,8 @@ FIGURES = {
     "accuracy": ("Accuracy", "all that was called rightly: moves with the share of positives"),
     "ece": (
         "Expected calibration error",
-        "what was said less what came true, in bins of about equal size; chance alone keeps it "
-        "above 0, and its interval higher still",
+        "how far what was said is from what came true, in bins of about equal size; chance alone "
+        "keeps it above 0",
     ),
     "brier": ("Brier score", "mean squared error of the score as a probability; lower is better"),
     "abstention_rate": ("Abstained", "a score, but no decision"),
