@@ -117,6 +117,8 @@ def check_enough(selection: Selection, positive: Sequence[str]) -> None:
 def check_alike(bundles: Sequence[Bundle]) -> None:
     """Folds can be pooled where their scores mean the same and no image was kept from two."""
     first = bundles[0]
+    if len(bundles) == 1:
+        return
     for other in bundles[1:]:
         for field in ("classes", "positive"):
             _same(field, getattr(first, field), getattr(other, field))
