@@ -27,9 +27,9 @@ Examples:
       --map mel=melanoma --map nv=nevus --map bkl=seborrheic_keratosis
 
 \b
-REPORT gets report.html, evaluation.json and predictions.csv (one line an image). The bundle of a
-fold is evaluated on the images it held out. --folds pools several, each image judged by the fold
-that has not seen it. Labels that the bundle has no class for are listed apart.
+REPORT gets report.html, evaluation.json, predictions.csv (one line an image) and pictures/. The
+bundle of a fold is evaluated on the images it held out. --folds pools several, each image judged
+by the fold that has not seen it. Labels that the bundle has no class for are listed apart.
 Figures are of a data set. It is decision support, not a diagnosis.
 """
 
@@ -180,10 +180,11 @@ def _judge(bundles: Sequence[LoadedBundle], selection: Selection, backend: str) 
     with ProgressView(len(selection.table), "images") as view:
 
         def on_each() -> None:
+            now = perf_counter()
             if not progress.seen:  # what it took to load the networks says nothing of the rest
-                progress.started = perf_counter()
+                progress.started = now
             progress.seen += 1
-            progress.seconds = perf_counter() - progress.started
+            progress.seconds = now - progress.started
             view.show(progress)
 
         pairs = [pair for pair in zip(bundles, selection.parts, strict=True) if len(pair[1])]
@@ -201,6 +202,7 @@ def _write(
     """Predictions first: whatever fails after them need not be judged again."""
     from rich.console import Console
 
+    from calibration.evaluation.charts import write_charts
     from calibration.evaluation.evaluation import evaluation_of
     from calibration.evaluation.files import PREDICTIONS, REPORT, write_figures, write_predictions
     from calibration.evaluation.leaks import find_leaks
@@ -218,6 +220,7 @@ def _write(
     leaks = find_leaks(opened, selection, [one.spec for one in bundles], store)
     evaluation = evaluation_of(judged, masks, bundles, selection, leaks)
     write_figures(evaluation, out)
+    write_charts(evaluation, out)
     write_whole(out / REPORT, render(evaluation).encode())
     show(Console(highlight=False), evaluation)
     click.echo(f"Report: {out / REPORT}")

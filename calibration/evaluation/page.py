@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from calibration.evaluation import counts, curves, tables
+from calibration.evaluation import tables
+from calibration.evaluation.charts import charts
 from calibration.evaluation.families import bins_for
 from calibration.evaluation.subgroups import FLOOR
 from calibration.evaluation.wording import KEY, span_of, title_of, value_of
@@ -23,7 +24,8 @@ PACKAGE = "calibration.evaluation"
 
 
 def render(evaluation: Evaluation) -> str:
-    style = Markup(asset("style.css") + asset("style.css", PACKAGE))
+    own = asset("style.css", PACKAGE) + asset("chart.css", PACKAGE)
+    style = Markup(asset("style.css") + own)
     title = " · ".join(("Evaluation", _bundle_words(evaluation)))
     parts = [
         _masthead(evaluation),
@@ -111,68 +113,11 @@ def _tiles(evaluation: Evaluation) -> Markup:
 
 
 def _charts(evaluation: Evaluation) -> Markup:
-    judged, drawn = evaluation.judged, []
-    drawn.append(
-        _chart(
-            "ROC",
-            curves.roc(evaluation),
-            "The band holds 95 of 100 resampled curves"
-            + ("; the dot is the bundle's threshold." if evaluation.cases.decides else "."),
-        )
-    )
-    drawn.append(
-        _chart(
-            "Precision and sensitivity",
-            curves.precision_recall(evaluation),
-            "Broken line: the share of positives among these images, on which precision depends.",
-        )
-    )
-    drawn.append(
-        _chart(
-            "Reliability",
-            curves.reliability(evaluation),
-            "Groups of about equal size with 95% intervals. On the broken line a probability comes "
-            "true as often as it says. Grey: where the scores are.",
-        )
-    )
-    if evaluation.decisions is not None:
-        names = " or ".join(plain(name) for name in judged.positive)
-        drawn.append(
-            _chart(
-                "At the threshold",
-                counts.confusion(evaluation.decisions, (names, "others"), ("at or above", "below")),
-                "Rows are labels. Every image with a score, abstained ones too.",
-            )
-        )
-    drawn.append(
-        _chart(
-            "Likeliest class",
-            counts.confusion(evaluation.confusion, judged.classes, judged.classes),
-            "Rows are labels, columns the class of the highest probability. The decision does not "
-            "look at it, but at the score.",
-        )
-    )
-    drawn.append(
-        _chart(
-            "Scores",
-            counts.scores(evaluation),
-            "Positives up, others down, each drawn to its own scale; the line is the threshold.",
-        )
-    )
-    if evaluation.cases.masks.any:
-        drawn.append(
-            _chart(
-                "Outlines",
-                counts.outlines(evaluation.cases.masks.jaccard),
-                "Images by the Jaccard index of their outline; left of the line it counts as "
-                "failed.",
-            )
-        )
+    drawn = [
+        el("figure", el("h2", chart.title), chart.drawing, el("figcaption", chart.note))
+        for chart in charts(evaluation)
+    ]
     return el("section", drawn, class_="charts", aria_label="Drawings")
-
-
-def _chart(title: str, drawing: Markup, note: str) -> Markup:
-    return el("figure", el("h2", title), drawing, el("figcaption", note))
 
 
 def _section(title: str, content: Child, *notes: str | None) -> Markup:
@@ -304,6 +249,7 @@ def _number(value: float | None) -> str:
 def _footer() -> Markup:
     text = (
         "Made by dermedge. Decision support, not a diagnosis: these figures are of a data set, "
-        "not of your patients. They are in evaluation.json, each image in predictions.csv."
+        "not of your patients. They are in evaluation.json, each image in predictions.csv, the "
+        "drawings in pictures."
     )
     return el("footer", el("p", text))

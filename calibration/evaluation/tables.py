@@ -118,7 +118,8 @@ def interval_bar(estimate: Estimate, whole: float | None) -> Markup:
         marks.append(el("line", **ends, y1=7, y2=7, class_="reach"))
     if estimate.value is not None:
         marks.append(el("circle", cx=share(estimate.value), cy=7, r=3.5, class_="spot"))
-    return el("svg", marks, width="100%", height=14, role="img", aria_label=span_of(estimate))
+    words = el("title", f"{SPAN}: {span_of(estimate)}")
+    return el("svg", words, marks, width="100%", height=14, role="img")
 
 
 def strangers(found: Sequence[Stranger]) -> Markup:

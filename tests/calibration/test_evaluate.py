@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import cv2
 import numpy as np
@@ -173,6 +174,14 @@ def test_the_page_is_whole_and_asks_nobody(evaluated: tuple[str, Any, Path]) -> 
     for words in ("Decision support, not a diagnosis", "ROC", "Reliability", "Groups of patients"):
         assert words in text
     assert sum(found.get("class") == "chart" for _, found in page.tags) == 7
+
+
+def test_each_drawing_is_a_file_of_its_own(evaluated: tuple[str, Any, Path]) -> None:
+    names = ["confusion", "outlines", "precision", "reliability", "roc", "scores", "threshold"]
+    files = sorted((evaluated[2] / "pictures").iterdir())
+    assert [file.name for file in files] == [f"{name}.svg" for name in names]
+    for file in files:
+        assert ET.parse(file).getroot().tag == "{http://www.w3.org/2000/svg}svg"
 
 
 def test_without_a_threshold_nothing_is_decided(data: Path, tmp_path: Path) -> None:
