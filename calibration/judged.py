@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
@@ -24,12 +24,16 @@ from train.data.table import Sample, Table, metadata
 if TYPE_CHECKING:
     from runtime.bundle_files import LoadedBundle
     from runtime.chain import Analysis
+    from runtime.lesion import Lesion
+    from runtime.preprocess import Image
     from runtime.record import Result
     from runtime.sources import Loaded
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 Mask = npt.NDArray[np.uint8]
+
+MeasureSkin = Callable[["Image", "Lesion"], float]
 
 DECODERS = 2
 
@@ -42,6 +46,7 @@ class Judgement:
     mask_shape: tuple[int, int] | None
     mask_bits: bytes = b""
     problem: str | None = None
+    skin: float = float("nan")  # what `measure_skin` said, where a lesion was found
 
     @property
     def mask(self) -> Mask | None:
@@ -54,7 +59,7 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Judged:
-    """Rows are the table's samples, in its order; all of them have a label."""
+    """Rows are the table's samples, in its order."""
 
     table: Table
     classes: tuple[str, ...]
@@ -81,7 +86,7 @@ class Judged:
 
     @property
     def targets(self) -> npt.NDArray[np.int64]:
-        """Labels as positions in the bundle's classes."""
+        """Labels as positions in the bundle's classes, which all of them must be among."""
         return self.table.with_classes(self.classes).targets
 
     @property
@@ -91,6 +96,16 @@ class Judged:
     @property
     def statuses(self) -> tuple[str, ...]:
         return tuple(j.result.status if j.result else "unreadable" for j in self.judgements)
+
+    @property
+    def skin(self) -> Floats:
+        return np.array([judgement.skin for judgement in self.judgements], dtype=np.float64)
+
+    def select(self, ids: Sequence[str]) -> Judged:
+        """The same judgements of these images, in the order of `ids`."""
+        place = {name: row for row, name in enumerate(self.table.ids)}
+        kept = tuple(self.judgements[place[name]] for name in ids)
+        return replace(self, table=self.table.select(ids), judgements=kept)
 
     def milliseconds(self, stage: str = "total") -> Floats:
         """Of each image that went through the chain."""
@@ -103,9 +118,10 @@ def judge(
     table: Table,
     backend: str = "auto",
     on_each: Callable[[], None] = lambda: None,
+    measure_skin: MeasureSkin | None = None,
 ) -> Judged:
-    """Run a bundle over a table whose samples all have a label among the bundle's classes."""
-    judgements = tuple(_each(bundle, table, backend, on_each))
+    """Run a bundle over a table. `measure_skin` sees each frame that a lesion was found in."""
+    judgements = tuple(_each(bundle, table, backend, on_each, measure_skin))
     spec = bundle.spec
     return Judged(table, spec.classes, spec.positive, spec.decision.score, judgements)
 
@@ -115,13 +131,18 @@ def pool(parts: Sequence[Judged]) -> Judged:
     from. Their tables must not share an id."""
     first = parts[0]
     samples = [sample for part in parts for sample in part.table]
-    table = Table.of(first.table.name, samples, first.table.classes)
+    classes = tuple(dict.fromkeys(name for part in parts for name in part.table.classes))
+    table = Table.of(first.table.name, samples, classes)
     judgements = tuple(judgement for part in parts for judgement in part.judgements)
     return Judged(table, first.classes, first.positive, first.score, judgements)
 
 
 def _each(
-    bundle: LoadedBundle, table: Table, backend: str, on_each: Callable[[], None]
+    bundle: LoadedBundle,
+    table: Table,
+    backend: str,
+    on_each: Callable[[], None],
+    measure_skin: MeasureSkin | None,
 ) -> Iterator[Judgement]:
     known = {sample.id: metadata(sample) for sample in table}
     workers = min(DECODERS, usable_cores())
@@ -130,7 +151,7 @@ def _each(
         judged = judge_ahead(chains, ahead, lambda file: known[file])
         with closing(ahead), closing(judged):
             for _, loaded, analysis in judged:
-                yield _judgement(loaded, analysis)
+                yield _judgement(loaded, analysis, measure_skin)
                 on_each()
 
 
@@ -138,12 +159,15 @@ def _item(sample: Sample) -> Item:
     return Item(sample.id, sample.id, partial(load_image, sample.image, sample.id))
 
 
-def _judgement(loaded: Loaded, analysis: Analysis | None) -> Judgement:
-    if analysis is None:
+def _judgement(
+    loaded: Loaded, analysis: Analysis | None, measure_skin: MeasureSkin | None
+) -> Judgement:
+    if analysis is None or loaded.frame is None:
         return Judgement(None, None, problem=loaded.error.one_line if loaded.error else None)
     result = analysis.result.model_copy(update={"sha256": loaded.sha256})
     if analysis.lesion is None:
         return Judgement(result, None)
     mask = analysis.lesion.mask
     height, width = mask.shape
-    return Judgement(result, (height, width), np.packbits(mask).tobytes())
+    skin = float("nan") if measure_skin is None else measure_skin(loaded.frame, analysis.lesion)
+    return Judgement(result, (height, width), np.packbits(mask).tobytes(), skin=skin)

@@ -24,6 +24,7 @@ VERBS = {
     "train": ("train.fit", "Train a recipe's networks on a data set."),
     "export": ("export.make_bundle", "Turn trained networks, or ONNX files, into a bundle."),
     "operate": ("calibration.operating_point", "Fit a bundle's temperature and threshold."),
+    "evaluate": ("calibration.evaluate", "Measure how good a bundle is on labelled images."),
 }
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from train.data.metrics import auc, bootstrap, mean_auc
+from train.data.metrics import auc, bootstrap, mean_auc, ranked_classes
 from train.data.table import Table
 
 Floats = npt.NDArray[np.float64]
@@ -71,11 +71,8 @@ class OutOfFold:
 def _aucs(
     targets: npt.NDArray[np.int64], probabilities: Floats, classes: Sequence[str]
 ) -> dict[str, dict[str, float | None]]:
-    """Each class against the rest; `mean` is over all classes but the last, the common one.
-
-    (ISIC 2017 ranks by the mean over melanoma and seborrheic keratosis; nevus is the rest.)
-    """
-    ranked = list(range(len(classes) - 1))
+    """Each class against the rest, and the mean over `ranked_classes`."""
+    ranked = ranked_classes(len(classes))
 
     def with_interval(measure: object) -> dict[str, float | None]:
         point = measure(np.arange(len(targets)))  # type: ignore[operator]

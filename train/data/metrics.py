@@ -23,6 +23,14 @@ def auc(positive: npt.NDArray[np.bool_], scores: Floats) -> float:
     return (total - positives * (positives + 1) / 2) / (positives * negatives)
 
 
+def ranked_classes(count: int) -> list[int]:
+    """The classes that a mean is over: all but the last, the common one that is the rest.
+
+    (ISIC 2017 ranks by the mean over melanoma and seborrheic keratosis; nevus is the rest.)
+    """
+    return list(range(count - 1))
+
+
 def mean_auc(
     targets: npt.NDArray[np.int64], probabilities: Floats, classes: Sequence[int]
 ) -> float:

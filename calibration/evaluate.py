@@ -1,0 +1,230 @@
+"""`dermedge evaluate`: how good a bundle is on labelled images, each figure with its interval."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from runtime.command import Verb
+from runtime.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from calibration.evaluation.selection import Selection
+    from calibration.judged import Judged
+    from runtime.bundle_files import LoadedBundle
+    from train.data.fingerprints import Fingerprints
+    from train.data.table import Table
+
+EPILOG = """\b
+Examples:
+  dermedge evaluate --bundle B --data isic2017 --split test --out REPORT
+  dermedge evaluate --folds B0 B1 B2 --data isic2017 --out REPORT
+  dermedge evaluate --bundle B --data clinic/labels.csv --out REPORT \\
+      --map mel=melanoma --map nv=nevus --map bkl=seborrheic_keratosis
+
+\b
+REPORT gets report.html, evaluation.json, predictions.csv (one line an image) and pictures/. The
+bundle of a fold is evaluated on the images it held out. --folds pools several, each image judged
+by the fold that has not seen it. Labels that the bundle has no class for are listed apart.
+Figures are of a data set. It is decision support, not a diagnosis.
+"""
+
+
+@click.command(cls=Verb, epilog=EPILOG)
+@click.option("--bundle", type=click.Path(path_type=Path), help="The bundle to evaluate.")
+@click.option(
+    "--folds",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="BUNDLE…",
+    help="The bundles of a run's folds, instead of --bundle.",
+)
+@click.argument("more", nargs=-1, type=click.Path(path_type=Path), metavar="")
+@click.option(
+    "--data",
+    multiple=True,
+    required=True,
+    type=click.Path(path_type=Path),
+    help="A labelled data set; repeat it for several.",
+)
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Where reports go.")
+@click.option("--split", type=click.Choice(("train", "validation", "test")), help="Only this one.")
+@click.option(
+    "--map",
+    "names",
+    multiple=True,
+    metavar="LABEL=CLASS",
+    help="What the bundle calls a label of the data.",
+)
+@click.option("--backend", default="auto", show_default=True, help="auto, openvino or onnxruntime.")
+@click.option("--all-images", is_flag=True, help="Of a fold's bundle, training images too.")
+@click.option(
+    "--copies/--no-copies",
+    default=True,
+    show_default=True,
+    help="Look for images that show the same picture.",
+)
+@click.option("--predictions-only", is_flag=True, help="Write predictions.csv and no figures.")
+def command(
+    bundle: Path | None,
+    folds: tuple[Path, ...],
+    more: tuple[Path, ...],
+    data: tuple[Path, ...],
+    out: Path,
+    split: str | None,
+    names: tuple[str, ...],
+    backend: str,
+    all_images: bool,
+    copies: bool,
+    predictions_only: bool,
+) -> None:
+    """Measure a bundle on labelled images: figures with intervals, drawings, subgroups."""
+    from calibration.evaluation.selection import check_alike, check_enough
+    from runtime.backends.registry import choose_backend
+    from runtime.bundle_files import load_bundle
+    from train.data.fingerprints import Fingerprints, default_cache
+    from train.data.open_dataset import open_dataset
+
+    chosen = choose_backend(backend)
+    bundles = [load_bundle(folder) for folder in _folders(bundle, folds, more)]
+    check_alike([one.spec for one in bundles])
+    opened = [open_dataset(path) for path in data]
+    for warning in (text for table in opened for text in table.warnings):
+        click.echo(f"note: {warning}", err=True)
+    titled = [_titled(table, path) for table, path in zip(opened, data, strict=True)]
+    selection = _select(titled, bundles, names, split, all_images)
+    if not predictions_only:
+        check_enough(selection, bundles[0].spec.positive)
+    _make(out)
+    judged = _judge(bundles, selection, chosen)
+    store = Fingerprints(default_cache()) if copies else None
+    _write(out, judged, bundles, selection, None if predictions_only else (opened, store))
+
+
+def _folders(bundle: Path | None, folds: tuple[Path, ...], more: tuple[Path, ...]) -> list[Path]:
+    if bundle is not None and not folds and not more:
+        return [bundle]
+    if bundle is None and len(folds) + len(more) > 1 and folds:
+        return [*folds, *more]
+    raise UsageError(
+        "evaluate takes one bundle, or the bundles of several folds.",
+        got=" ".join(
+            [f"--bundle {bundle}"] * (bundle is not None)
+            + [f"--folds {fold}" for fold in folds]
+            + [str(path) for path in more]
+        )
+        or "neither",
+        expected="--bundle B, or --folds B0 B1 B2",
+    )
+
+
+def _titled(table: Table, path: Path) -> Table:
+    """A table called labels.csv is named after its folder: there are many of them."""
+    from dataclasses import replace
+
+    from train.data.own_csv import FOLDER_NAMES
+
+    if f"{table.name}.csv" not in FOLDER_NAMES:
+        return table
+    folder = path if path.is_dir() else path.parent
+    return replace(table, name=folder.resolve().name or table.name)
+
+
+def _select(
+    tables: Sequence[Table],
+    bundles: Sequence[LoadedBundle],
+    names: Sequence[str],
+    split: str | None,
+    all_images: bool,
+) -> Selection:
+    from calibration.evaluation.selection import choose, join, rename_labels
+
+    pairs = {}
+    for text in names:
+        label, equals, name = text.partition("=")
+        if not label or not equals or not name:
+            raise UsageError(
+                "--map takes a label and a class.", got=text, expected="LABEL=CLASS, as nv=nevus"
+            )
+        pairs[label.strip()] = name.strip()
+    table = rename_labels(join(tables), pairs, bundles[0].spec.classes)
+    selection = choose(table, [one.spec for one in bundles], split, all_images)
+    for why, many in selection.left_out.items():
+        click.echo(f"{many:,} images are left out: {why}.", err=True)
+    return selection
+
+
+def _make(folder: Path) -> None:
+    """Now, and not after an hour of judging."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise UsageError(
+            f"{folder} cannot be written to.", got=exc.strerror, remedy="Name another --out."
+        ) from exc
+
+
+def _judge(bundles: Sequence[LoadedBundle], selection: Selection, backend: str) -> Judged:
+    from time import perf_counter
+
+    from calibration.evaluation.tone import skin_angle
+    from calibration.judged import judge, pool
+    from runtime.scan import Progress
+    from runtime.screen import ProgressView
+
+    progress = Progress()
+    with ProgressView(len(selection.table), "images") as view:
+
+        def on_each() -> None:
+            now = perf_counter()
+            if not progress.seen:  # what it took to load the networks says nothing of the rest
+                progress.started = now
+            progress.seen += 1
+            progress.seconds = now - progress.started
+            view.show(progress)
+
+        pairs = [pair for pair in zip(bundles, selection.parts, strict=True) if len(pair[1])]
+        parts = [judge(one, table, backend, on_each, skin_angle) for one, table in pairs]
+    return parts[0] if len(parts) == 1 else pool(parts)
+
+
+def _write(
+    out: Path,
+    judged: Judged,
+    bundles: Sequence[LoadedBundle],
+    selection: Selection,
+    figures: tuple[Sequence[Table], Fingerprints | None] | None,
+) -> None:
+    """Predictions first: whatever fails after them need not be judged again."""
+    from rich.console import Console
+
+    from calibration.evaluation.charts import write_charts
+    from calibration.evaluation.evaluation import evaluation_of
+    from calibration.evaluation.files import PREDICTIONS, REPORT, write_figures, write_predictions
+    from calibration.evaluation.leaks import find_leaks
+    from calibration.evaluation.masks import compare_masks
+    from calibration.evaluation.page import render
+    from calibration.evaluation.terminal import show
+    from runtime.out_folder import write_whole
+
+    masks = compare_masks(judged)
+    write_predictions(judged, masks, out)
+    if figures is None:
+        click.echo(f"Predictions: {out / PREDICTIONS}")
+        return
+    opened, store = figures
+    leaks = find_leaks(opened, selection, [one.spec for one in bundles], store)
+    evaluation = evaluation_of(judged, masks, bundles, selection, leaks)
+    write_figures(evaluation, out)
+    write_charts(evaluation, out)
+    write_whole(out / REPORT, render(evaluation).encode())
+    show(Console(highlight=False), evaluation)
+    click.echo(f"Report: {out / REPORT}")
+
+
+if __name__ == "__main__":
+    command()

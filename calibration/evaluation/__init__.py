@@ -1,0 +1,1 @@
+"""What `dermedge evaluate` is made of: figures with intervals, subgroups, leaks, the report."""

@@ -1,0 +1,135 @@
+"""Whether a bundle was trained on the images that it is evaluated on, as far as can be told.
+
+A bundle knows the digests of its training sets, not their images: where a digest is met, the
+images are known one by one, and those shared, or shown again under another name, can be counted.
+Where none is met, a training set of the same name is a suspicion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from calibration.evaluation.selection import Selection, join
+from runtime.bundle import Bundle
+from train.data.fingerprints import Fingerprints, Progress
+from train.data.overlaps import Overlap, find_overlaps, find_within
+from train.data.own_csv import FOLDER_NAMES
+from train.data.table import Table
+
+SHOWN = 20
+ANYBODYS = {Path(name).stem for name in FOLDER_NAMES}  # names that say nothing
+
+
+@dataclass(frozen=True)
+class Leaks:
+    """`trained_on`: evaluated images that a bundle's networks were trained on. `copies`: images
+    that tie to one of those. Both None where the training images are not known."""
+
+    trained_on: int | None
+    copies: tuple[Overlap, ...] | None
+    repeats: tuple[Overlap, ...] | None  # None where it was not looked for
+    same_name: bool
+
+    def warnings(self, count: int) -> list[str]:
+        found = []
+        if self.trained_on:
+            what = "All" if self.trained_on == count else f"{self.trained_on:,} of"
+            found.append(
+                f"{what} {count:,} images are TRAINING IMAGES of this bundle. Figures on images "
+                "that the networks have learned by heart say nothing about new patients: do not "
+                "quote them."
+            )
+        elif self.trained_on is None and self.same_name:
+            found.append(
+                "This bundle was trained on a data set of the same name. Its images could not be "
+                "compared one by one (the set has changed, or only a part of it is here): if it "
+                "was trained on these, the figures are worth nothing."
+            )
+        if self.copies:
+            found.append(
+                f"{len(self.copies):,} ties between these images and training images (same "
+                "patient, lesion or picture): the figures are better than new patients' would be."
+            )
+        return found
+
+    def as_dict(self) -> dict[str, object]:
+        def listed(overlaps: tuple[Overlap, ...] | None) -> object:
+            if overlaps is None:
+                return None
+            return {"count": len(overlaps), "first": [o.as_dict() for o in overlaps[:SHOWN]]}
+
+        return {
+            "trained_on": self.trained_on,
+            "copies_of_training_images": listed(self.copies),
+            "repeats": listed(self.repeats),
+            "training_set_of_same_name": self.same_name,
+        }
+
+
+def find_leaks(
+    opened: Sequence[Table],
+    selection: Selection,
+    bundles: Sequence[Bundle],
+    store: Fingerprints | None,
+    progress: Progress | None = None,
+) -> Leaks:
+    """`opened` are the tables as their readers gave them: digests are of those. Without a store
+    no image is compared with another."""
+    whole = join(opened)
+    training = [_training_ids(opened, bundle) for bundle in bundles]
+    shared: int | None = None
+    copies: list[Overlap] | None = None
+    if any(ids is not None for ids in training):
+        shared, copies = 0, None if store is None else []
+        for part, ids in zip(selection.parts, training, strict=True):
+            here = [name for name in part.ids if name in (ids or ())]
+            shared += len(here)
+            if copies is not None and ids:
+                fresh = part.select([name for name in part.ids if name not in ids])
+                there = whole.select([name for name in whole.ids if name in ids])
+                copies += find_overlaps(fresh, there, store=store, progress=progress)
+    repeats = None
+    if store is not None:
+        repeats = tuple(find_within(selection.table, store=store, progress=progress).repeats)
+    return Leaks(
+        shared,
+        None if copies is None else tuple(copies),
+        repeats,
+        not selection.held_out and _same_name(selection.table, bundles),
+    )
+
+
+def _training_ids(opened: Sequence[Table], bundle: Bundle) -> set[str] | None:
+    """What the bundle's networks saw, where one of its training sets is recognised."""
+    sets = bundle.provenance.data
+    digests = {data.sha256 for data in sets}
+    sizes = {data.images for data in sets}
+    found: set[str] | None = None
+    for table in _candidates(opened):
+        if (len(table) in sizes or 0 in sizes) and table.digest in digests:
+            found = (found or set()) | set(table.ids)
+    return None if found is None else found - set(bundle.provenance.held_out)
+
+
+def _candidates(opened: Sequence[Table]) -> Iterator[Table]:
+    """Parts of the data that training may have been given: it leaves the test split aside."""
+    tables = [*opened, join(opened)] if len(opened) > 1 else list(opened)
+    seen: set[tuple[str, ...]] = set()
+    for table in tables:
+        labelled = [s for s in table if s.label is not None]
+        parts = [labelled, [s for s in labelled if s.split != "test"]]
+        parts += [[s for s in labelled if s.split == split] for split in table.splits]
+        for part in parts:
+            ids = tuple(s.id for s in part)
+            if part and ids not in seen:
+                seen.add(ids)
+                yield Table.of(table.name, part)
+
+
+def _same_name(table: Table, bundles: Sequence[Bundle]) -> bool:
+    """Training leaves a published test split aside, so its images are above suspicion."""
+    trained = {n for b in bundles for d in b.provenance.data for n in d.name.lower().split("+")}
+    evaluated = {sample.dataset.lower() for sample in table if sample.split != "test"}
+    return bool((trained - ANYBODYS) & evaluated)

@@ -1,0 +1,203 @@
+"""Which images are evaluated, and whether the bundle has seen them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from calibration.evaluation.leaks import find_leaks
+from calibration.evaluation.selection import (
+    check_alike,
+    check_enough,
+    choose,
+    join,
+    rename_labels,
+)
+from runtime.bundle import Bundle
+from runtime.errors import UsageError
+from tests.bundle_factory import bundle_fields
+from tests.runtime.scans import write_pictures
+from train.data.fingerprints import Fingerprints
+from train.data.table import Sample, Table
+
+
+def bundle(**provenance: Any) -> Bundle:
+    fields = bundle_fields()
+    fields["provenance"] |= provenance
+    sha = "0" * 64
+    files: dict[str, str] = {}
+    for model in fields["models"].values():
+        for variant in model["variants"]:
+            variant["sha256"] = sha
+            files[variant["file"]] = sha
+    return Bundle.model_validate(fields | {"files": files})
+
+
+def table(folder: Path, count: int = 6, name: str = "mine") -> Table:
+    files = write_pictures(folder, count)
+    samples = [
+        Sample(
+            f"i{row}", name, folder / file, ("melanoma", "nevus")[row % 2],
+            "test" if row == count - 1 else "train",
+        )
+        for row, file in enumerate(files)
+    ]  # fmt: skip
+    return Table.of(name, samples)
+
+
+def trained_on(data: Table, **more: Any) -> Bundle:
+    known = {"name": data.name, "sha256": data.digest, "images": len(data)}
+    return bundle(data=[known], **more)
+
+
+# --- selection -----------------------------------------------------------------------------------
+
+
+def test_labels_are_called_as_the_bundle_calls_them(tmp_path: Path) -> None:
+    samples = [
+        Sample(str(row), "d", tmp_path / str(row), label, "")
+        for row, label in enumerate(("mel", "Melanoma", "nv", "bcc", None))
+    ]
+    found = rename_labels(
+        Table.of("t", samples), {"mel": "melanoma", "nv": "nevus"}, ("melanoma", "nevus")
+    )
+    assert found.labels == ("melanoma", "melanoma", "nevus", "bcc", None)
+    selection = choose(found, [bundle()], None, False)
+    assert selection.known.labels == ("melanoma", "melanoma", "nevus")
+    assert selection.strangers.labels == ("bcc",)
+
+
+@pytest.mark.parametrize("names", [{"mell": "melanoma"}, {"mel": "cancer"}])
+def test_a_mapping_of_nothing_is_refused(names: dict[str, str], tmp_path: Path) -> None:
+    data = Table.of("t", [Sample("a", "d", tmp_path, "mel", "")])
+    with pytest.raises(UsageError, match="cannot be followed"):
+        rename_labels(data, names, ("melanoma", "nevus"))
+
+
+def test_a_fold_is_evaluated_on_what_it_held_out(tmp_path: Path) -> None:
+    data = table(tmp_path)
+    fold = bundle(fold=0, held_out=["i1", "i2", "elsewhere"])
+    selection = choose(data, [fold], None, False)
+    assert selection.table.ids == ("i1", "i2")
+    assert selection.held_out
+    assert selection.left_out == {"not held out from training": 4}
+    assert len(choose(data, [fold], None, True).table) == 6
+    assert choose(data, [fold], "test", False).table.ids == ("i5",)
+
+
+def test_folds_get_their_own_images(tmp_path: Path) -> None:
+    folds = [bundle(fold=0, held_out=["i0", "i3"]), bundle(fold=1, held_out=["i1"])]
+    check_alike(folds)
+    selection = choose(table(tmp_path), folds, None, False)
+    assert [part.ids for part in selection.parts] == [("i0", "i3"), ("i1",)]
+
+
+@pytest.mark.parametrize(
+    ("second", "words"),
+    [
+        (bundle(fold=1, held_out=["i0"]), "held out twice"),
+        (bundle(), "no image held out"),
+        (bundle(fold=1, held_out=["i9"]).model_copy(update={"positive": ("nevus",)}), "nevus"),
+    ],
+)
+def test_folds_that_do_not_belong_together_are_refused(second: Bundle, words: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        check_alike([bundle(fold=0, held_out=["i0"]), second])
+    assert words in str(caught.value)
+
+
+def test_a_split_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no image in the split 'validation'") as caught:
+        choose(table(tmp_path), [bundle()], "validation", False)
+    assert "train, test" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        ((None, None), "no image has a label"),
+        (("nevus", "nevus"), "2 nevus"),
+        (("melanoma", None), "both kinds"),
+        (("mel", "nv"), "--map LABEL=CLASS"),
+    ],
+)
+def test_figures_need_both_kinds(
+    labels: tuple[str | None, ...], words: str, tmp_path: Path
+) -> None:
+    samples = [Sample(str(row), "d", tmp_path, label, "") for row, label in enumerate(labels)]
+    selection = choose(Table.of("t", samples), [bundle()], None, False)
+    with pytest.raises(UsageError) as caught:
+        check_enough(selection, ("melanoma",))
+    assert words in str(caught.value)
+    assert "--predictions-only" in str(caught.value)
+
+
+# --- leaks ---------------------------------------------------------------------------------------
+
+
+def test_training_images_are_shouted_about(tmp_path: Path) -> None:
+    data = table(tmp_path)
+    trained = Table.of("mine", [s for s in data if s.split != "test"])
+    seen = trained_on(trained)
+    leaks = find_leaks([data], choose(data, [seen], None, False), [seen], None)
+    assert leaks.trained_on == 5
+    (warning,) = leaks.warnings(6)
+    assert "5 of 6 images are TRAINING IMAGES" in warning
+    only = find_leaks([data], choose(data, [seen], "train", False), [seen], None)
+    assert "All 5 images" in only.warnings(5)[0]
+
+
+def test_what_was_held_out_or_set_aside_is_no_leak(tmp_path: Path) -> None:
+    data = table(tmp_path)
+    trained = Table.of("mine", [s for s in data if s.split != "test"])
+    fold = trained_on(trained, fold=0, held_out=["i0", "i1"])
+    leaks = find_leaks([data], choose(data, [fold], None, False), [fold], None)
+    assert (leaks.trained_on, leaks.warnings(2)) == (0, [])
+    whole = trained_on(trained)
+    tested = find_leaks([data], choose(data, [whole], "test", False), [whole], None)
+    assert (tested.trained_on, tested.warnings(1)) == (0, [])
+
+
+def test_a_copy_of_a_training_image_under_another_name_is_found(tmp_path: Path) -> None:
+    data = table(tmp_path)
+    (tmp_path / "copy.png").write_bytes(data[0].image.read_bytes())
+    copy = Sample("copy", "mine", tmp_path / "copy.png", "melanoma", "test")
+    more = Table.of("mine", [*data, copy])
+    whole = trained_on(Table.of("mine", [s for s in data if s.split != "test"]))
+    selection = choose(more, [whole], "test", False)
+    leaks = find_leaks([more], selection, [whole], Fingerprints())
+    assert leaks.trained_on == 0
+    assert leaks.copies is not None
+    assert "copy" in {overlap.a_id for overlap in leaks.copies}
+    assert "ties between" in leaks.warnings(2)[0]
+
+
+def test_another_version_of_the_training_set_is_a_suspicion(tmp_path: Path) -> None:
+    data = table(tmp_path, name="isic2017")
+    seen = bundle(data=[{"name": "isic2017+mine", "sha256": "1" * 64, "images": 9}])
+    leaks = find_leaks([data], choose(data, [seen], None, False), [seen], None)
+    assert leaks.trained_on is None
+    assert "of the same name" in leaks.warnings(6)[0]
+    other = table(tmp_path, name="labels")
+    named = bundle(data=[{"name": "labels", "sha256": "1" * 64, "images": 9}])
+    assert not find_leaks([other], choose(other, [named], None, False), [named], None).same_name
+
+
+def test_several_sets_are_recognised_joined(tmp_path: Path) -> None:
+    one = table(tmp_path / "a", 3)
+    samples = [Sample(f"j{s.id}", "b", s.image, s.label, "") for s in table(tmp_path / "b", 4)]
+    two = Table.of("b", samples)
+    both = join([one, two])
+    seen = trained_on(Table.of("mine+b", [s for s in both if s.split != "test"]))
+    leaks = find_leaks([one, two], choose(both, [seen], None, False), [seen], None)
+    assert leaks.trained_on == 6
+
+
+def test_the_same_picture_twice_is_counted(tmp_path: Path) -> None:
+    data = table(tmp_path)
+    data[2].image.write_bytes(data[0].image.read_bytes())
+    leaks = find_leaks([data], choose(data, [bundle()], None, False), [bundle()], Fingerprints())
+    assert leaks.repeats is not None
+    assert ("i0", "i2") in {(o.a_id, o.b_id) for o in leaks.repeats}
