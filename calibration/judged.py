@@ -103,9 +103,13 @@ def judge(
     table: Table,
     backend: str = "auto",
     on_each: Callable[[], None] = lambda: None,
+    precision: str | None = None,
 ) -> Judged:
-    """Run a bundle over a table whose samples all have a label among the bundle's classes."""
-    judgements = tuple(_each(bundle, table, backend, on_each))
+    """Run a bundle over a table whose samples all have a label among the bundle's classes.
+
+    `precision` is as a chain takes it: None runs what the bundle means for the backend.
+    """
+    judgements = tuple(_each(bundle, table, backend, on_each, precision))
     spec = bundle.spec
     return Judged(table, spec.classes, spec.positive, spec.decision.score, judgements)
 
@@ -121,11 +125,15 @@ def pool(parts: Sequence[Judged]) -> Judged:
 
 
 def _each(
-    bundle: LoadedBundle, table: Table, backend: str, on_each: Callable[[], None]
+    bundle: LoadedBundle,
+    table: Table,
+    backend: str,
+    on_each: Callable[[], None],
+    precision: str | None,
 ) -> Iterator[Judgement]:
     known = {sample.id: metadata(sample) for sample in table}
     workers = min(DECODERS, usable_cores())
-    with open_chains(bundle, backend) as chains:
+    with open_chains(bundle, backend, precision=precision) as chains:
         ahead = load_ahead(map(_item, table), lambda source, sha256: False, workers)
         judged = judge_ahead(chains, ahead, lambda file: known[file])
         with closing(ahead), closing(judged):

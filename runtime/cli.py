@@ -23,6 +23,7 @@ VERBS = {
     "train": ("train.fit", "Train a recipe's networks on a data set."),
     "export": ("export.make_bundle", "Turn trained networks, or ONNX files, into a bundle."),
     "operate": ("calibration.operating_point", "Fit a bundle's temperature and threshold."),
+    "gate": ("calibration.gate", "Refuse a candidate bundle that lost too much."),
 }
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
