@@ -148,9 +148,7 @@ def _measures(sides: Sides) -> Mapping[str, Figure]:
     return found | ({"masks": masks} if sides.segments else {})
 
 
-def _drawn_losses(
-    sides: Sides, measures: Mapping[str, Figure]
-) -> dict[str, Floats]:
+def _drawn_losses(sides: Sides, measures: Mapping[str, Figure]) -> dict[str, Floats]:
     """The loss of each figure in every resample; undefined draws are left out."""
     drawn: dict[str, list[float]] = {name: [] for name in measures}
     for rows in sides.draws():
