@@ -61,13 +61,10 @@ def differences(points: Sequence[Point], thresholds: Sequence[float]) -> Markup:
 
 
 def histogram(points: Sequence[Point], thresholds: Sequence[float]) -> Markup:
-    """Scores of the malignant images, reference solid and candidate as an outline."""
+    """Scores of some images, reference solid and candidate as an outline."""
     sides = [
         np.histogram(values, bins=BINS, range=(0.0, 1.0))[0]
-        for values in (
-            [p.before for p in points if p.malignant],
-            [p.after for p in points if p.malignant],
-        )
+        for values in ([p.before for p in points], [p.after for p in points])
     ]
     highest = max(int(side.max()) for side in sides) or 1
     marks: list[Child] = [*_frame()]
@@ -81,7 +78,7 @@ def histogram(points: Sequence[Point], thresholds: Sequence[float]) -> Markup:
                 )  # fmt: skip
     marks += [_line(t, 0, t, 1, "mark") for t in thresholds]
     marks.append(_text(0.005, 0.97, f"{highest}"))
-    return _svg(marks, "histogram of the scores of malignant images")
+    return _svg(marks, "histogram of both sides' scores")
 
 
 def _flips_last(points: Sequence[Point]) -> list[Point]:

@@ -26,9 +26,10 @@ STYLE = """
 .at.flip { fill: none; stroke: var(--ink); stroke-width: 1.6; opacity: 1; }
 .at.malignant.flip { fill: var(--accent); }
 .mark { stroke-width: 1; stroke-dasharray: 5 4; } .limit { stroke: var(--accent); }
+th, td, th:first-child, td:nth-child(2) { width: auto; overflow-wrap: normal; }
 .outline { fill: none; stroke: var(--accent); stroke-width: 1.5; }
-td.lost, td.too { font-weight: 650; } td.lost { color: #b3261e; } .verdict-word { font-size: 1.5rem; font-weight: 650; }
-"""  # noqa: E501  (a rule a line)
+td.lost, td.too { font-weight: 650; } td.lost { color: #b3261e; }
+"""
 
 
 def write_report(findings: Findings, folder: Path) -> Path:
@@ -108,14 +109,19 @@ def _sides(findings: Findings) -> Markup:
     rows.append(("Size of the networks", f"{cost.reference_bytes / 1e6:.2f} MB",
                  f"{cost.candidate_bytes / 1e6:.2f} MB", f"×{cost.size_ratio:.2f}"))  # fmt: skip
     before, after = findings.precisions
-    head = ("", f"Reference, {before}", f"Candidate, {after}", "Loss (95 % interval)")
+    head = (
+        "",
+        f"Reference, {before}",
+        f"Candidate, {after}",
+        "Loss (bootstrap interval of 95 %), up to",
+    )
     return _section("Both sides", _table(head, rows))
 
 
 def _change(change: Change) -> tuple[str, str, str]:
     loss = f"{change.loss:+.4f}"
     if change.low == change.low:
-        loss += f" ({change.low:+.4f} to {change.high:+.4f})"
+        loss += f" ({change.low:+.4f} to {change.high:+.4f}), {change.bound:.4f}"
     return f"{change.reference:.4f}", f"{change.candidate:.4f}", loss
 
 
@@ -129,13 +135,16 @@ def _plots(findings: Findings) -> Markup:
         if both
     ]
     lines = sorted(set(sides.thresholds.tolist()))
+    both = "Reference solid, candidate outlined; thresholds dashed."
     drawn = [
         ("Score by score", scatter(points, lines),
          "Reference across, candidate up; thresholds dashed. Coloured: malignant. Ringed: flips."),
         ("Change by score", differences(points, lines),
          "Candidate less reference, by the mean of both; lines at the mean and 1.96 deviations."),
-        ("Scores of malignant images", histogram(points, lines),
-         "Reference solid, candidate outlined."),
+        ("Scores of malignant images",
+         histogram([p for p in points if p.malignant], lines), both),
+        ("Scores of the others",
+         histogram([p for p in points if not p.malignant], lines), both),
     ]  # fmt: skip
     figures = [el("figure", el("h2", t), d, el("figcaption", note)) for t, d, note in drawn]
     return el("section", figures, class_="plots")
