@@ -71,8 +71,8 @@ def _head(style: Markup, findings: Findings) -> Markup:
 
 
 def _masthead(findings: Findings) -> Markup:
-    words = {"passed": "Passed", "lost": "Refused: it loses too much",
-             "too little data": "Refused: there is too little data to tell"}  # fmt: skip
+    words = {"passed": "passed", "lost": "refused, it loses too much",
+             "too little data": "refused, there is too little data to tell"}  # fmt: skip
     return el(
         "header",
         el("p", "dermedge", class_="brand"),

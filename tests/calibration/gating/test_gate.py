@@ -118,7 +118,7 @@ def test_a_bad_calibration_is_refused(
     assert "refused, against" in show(after)
     assert "**Refused (lost)**" in (bad.path / "card.md").read_text()
     page = (tmp_path / "report" / "gate.html").read_text()
-    assert "Refused: it loses too much" in page
+    assert "Gate: refused, it loses too much" in page
     assert ("Decision flips: " in page) is (factor < 1)  # 4 moves scores, over no threshold
 
 
