@@ -118,10 +118,14 @@ def judge(
     table: Table,
     backend: str = "auto",
     on_each: Callable[[], None] = lambda: None,
+    precision: str | None = None,
     measure_skin: MeasureSkin | None = None,
 ) -> Judged:
-    """Run a bundle over a table. `measure_skin` sees each frame that a lesion was found in."""
-    judgements = tuple(_each(bundle, table, backend, on_each, measure_skin))
+    """Run a bundle over a table. `measure_skin` sees each frame that a lesion was found in.
+
+    `precision` is as a chain takes it: None runs what the bundle means for the backend.
+    """
+    judgements = tuple(_each(bundle, table, backend, on_each, precision, measure_skin))
     spec = bundle.spec
     return Judged(table, spec.classes, spec.positive, spec.decision.score, judgements)
 
@@ -142,11 +146,12 @@ def _each(
     table: Table,
     backend: str,
     on_each: Callable[[], None],
+    precision: str | None,
     measure_skin: MeasureSkin | None,
 ) -> Iterator[Judgement]:
     known = {sample.id: metadata(sample) for sample in table}
     workers = min(DECODERS, usable_cores())
-    with open_chains(bundle, backend) as chains:
+    with open_chains(bundle, backend, precision=precision) as chains:
         ahead = load_ahead(map(_item, table), lambda source, sha256: False, workers)
         judged = judge_ahead(chains, ahead, lambda file: known[file])
         with closing(ahead), closing(judged):

@@ -174,20 +174,28 @@ class QualityLimit(Spec):
 
 
 class GateLimits(Spec):
+    """What a candidate may lose against this bundle. Losses must be believed, not just be found:
+    it is their upper confidence bound that is held against a limit."""
+
     sensitivity_loss: Fraction = 0.01
-    auc_loss: Fraction = 0.01
-    probability_change: Fraction = 0.2
-    mask_agreement: Fraction = 0.95
+    auc_loss: Fraction = 0.005
+    flips: Fraction = 0.02  # the share of images with another decision, for better or worse
+    probability_change: Fraction = 0.2  # what 99 of 100 images stay below
+    mask_agreement: Fraction = 0.95  # the mean Jaccard index between both segmentations
 
 
 class GateResult(Spec):
+    """The verdict on this bundle as a candidate. It is of what was judged, and of nothing else:
+    runtime/gate_state.py says whether the bundle still is that."""
+
     passed: bool
-    reference: Sha256
+    reference: Sha256  # digest of the bundle it was held against; of fold bundles, over theirs
+    judged: Sha256
     report: dict[str, float | int | str | None]
 
 
 class Gate(Spec):
-    limits: GateLimits = GateLimits()
+    limits: GateLimits = GateLimits()  # for candidates that are held against this bundle
     result: GateResult | None = None
 
 

@@ -48,6 +48,7 @@ def verify(folder: Path, backend: str, files_only: bool) -> None:
 
     bundle = load_bundle(folder)
     click.echo(f"{_title(bundle)}: all {len(bundle.spec.files)} files are what they should be.")
+    click.echo(f"Gate: {_gate_line(bundle.spec)}.")
     if not files_only:
         _self_test(bundle, backend)
 
@@ -158,11 +159,9 @@ def _decision_line(spec: Bundle) -> str:
 
 
 def _gate_line(spec: Bundle) -> str:
-    result = spec.gate.result
-    if result is None:
-        return "not run"
-    verdict = "passed" if result.passed else "refused"
-    return f"{verdict}, against the bundle {result.reference[:12]}"
+    from runtime.gate_state import gate_words
+
+    return gate_words(spec)
 
 
 if __name__ == "__main__":

@@ -144,13 +144,17 @@ def open_chain(
     backend: str = "auto",
     self_test: bool = True,
     threads: int | None = None,
+    precision: str | None = None,
 ) -> Chain:
-    """Load every model of a bundle and prove it on the bundle's golden images."""
+    """Load every model of a bundle and prove it on the bundle's golden images.
+
+    `precision` is as HostChain has it: None runs what the bundle means for the backend.
+    """
     from runtime.golden import check_golden
     from runtime.host_chain import HostChain
 
     check_measures(bundle)
-    chain = HostChain(bundle, backend, threads)
+    chain = HostChain(bundle, backend, threads, precision)
     try:
         if self_test:
             check_golden(chain)

@@ -25,6 +25,7 @@ VERBS = {
     "export": ("export.make_bundle", "Turn trained networks, or ONNX files, into a bundle."),
     "operate": ("calibration.operating_point", "Fit a bundle's temperature and threshold."),
     "evaluate": ("calibration.evaluate", "Measure how good a bundle is on labelled images."),
+    "gate": ("calibration.gate", "Refuse a candidate bundle that lost too much."),
 }
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 

@@ -29,7 +29,11 @@ Judged = tuple[Item, Loaded, "Analysis | None"]
 
 @contextmanager
 def open_chains(
-    bundle: LoadedBundle, backend: str, *, most: int = MOST_CHAINS
+    bundle: LoadedBundle,
+    backend: str,
+    *,
+    most: int = MOST_CHAINS,
+    precision: str | None = None,
 ) -> Iterator[list[Chain]]:
     """As many chains as there are cores, within reason. The first one takes the self-test."""
     from runtime.backends.registry import BACKENDS, choose_backend
@@ -40,7 +44,9 @@ def open_chains(
     threads = usable_cores() // count
     with ExitStack() as stack:
         yield [
-            stack.enter_context(open_chain(bundle, backend, self_test=not number, threads=threads))
+            stack.enter_context(
+                open_chain(bundle, backend, not number, threads=threads, precision=precision)
+            )
             for number in range(count)
         ]
 

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from runtime.bundle import ModelSpec, Variant
 
 AUTO = "auto"
+FINEST = "finest"
+"""In place of a precision: of each model the finest that it has, which quantising keeps."""
+
+PRECISIONS = ("fp32", "fp16", "int8")  # from the finest to the coarsest
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +159,8 @@ def choose_variant(
     name: str, model: ModelSpec, backend: str, precision: str | None = None
 ) -> Variant:
     """The first variant of the precision asked for, else the first that suits the backend."""
+    if precision == FINEST:
+        return min(model.variants, key=lambda variant: PRECISIONS.index(variant.precision))
     for variant in model.variants:
         if variant.precision == precision:
             return variant

@@ -54,7 +54,7 @@ def test_show_prints_what_matters(sealed: LoadedBundle) -> None:
         "32×32 rgb of view 'crop'",
         "segment: segmenter → classify: member_a, member_b → combine: ensemble",
         "refer from 0.500: sensitivity 0.900 (0.700 to 0.950)",
-        "not run",
+        "never gated",
     ):
         assert words in result.output
 

@@ -1,0 +1,122 @@
+"""May these two be held against each other at all? Every way to make a comparison look good that
+is none is refused here, before a network runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from runtime.errors import GateError, UsageError
+
+if TYPE_CHECKING:
+    from runtime.bundle import Bundle
+    from runtime.bundle_files import LoadedBundle
+
+SYSTEM = ("recipe", "classes", "positive", "views", "chain", "quality")
+DECISION = ("score", "abstain")
+FITTED = ("temperature", "threshold")
+
+
+def require_threshold(bundle: LoadedBundle) -> float:
+    threshold = bundle.spec.decision.threshold
+    if threshold is None:
+        raise UsageError(
+            f"{bundle.path} decides nothing: it has no threshold.",
+            expected="a bundle with a fitted operating point",
+            remedy=f"dermedge operate --bundle {bundle.path} --predictions RUN/oof.csv",
+        )
+    return threshold
+
+
+def require_pair(reference: LoadedBundle, candidate: LoadedBundle) -> None:
+    """A candidate is the reference in other files; all that is not a file must be the same."""
+    if reference.digest == candidate.digest:
+        raise UsageError(
+            "Reference and candidate are the same bundle.",
+            got=f"{reference.path} and {candidate.path}, both {reference.digest[:12]}",
+            remedy="name the bundle that quantize wrote as --candidate",
+        )
+    require_threshold(reference)
+    differing = _system(reference.spec, candidate.spec)
+    differing += _decision(reference.spec, candidate.spec, (*DECISION, *FITTED))
+    if differing:
+        raise GateError(
+            "The candidate is not the reference in other files, so nothing can be said about it.",
+            got="; ".join(differing),
+            expected="the same system, decided with the same frozen temperature and threshold",
+            remedy="quantize the reference again, and leave its decision as it is",
+        )
+
+
+def require_twins(folds: Sequence[LoadedBundle], candidate: LoadedBundle) -> None:
+    """Bundles of one run's folds that were made as the candidate was: all but weights is alike."""
+    require_threshold(candidate)
+    for fold in folds:
+        require_threshold(fold)
+        if fold.spec.provenance.fold is None or not fold.spec.provenance.held_out:
+            raise UsageError(
+                f"{fold.path} is not the bundle of a fold.",
+                got="no images that were held out",
+                remedy="dermedge export --run RUN --fold K --out B, then operate and quantize it",
+            )
+        differing = _system(candidate.spec, fold.spec)
+        differing += _decision(candidate.spec, fold.spec, DECISION)
+        differing += _precisions(candidate.spec, fold.spec)
+        if candidate.spec.provenance.data != fold.spec.provenance.data:
+            differing.append("provenance.data: trained on other images")
+        if differing:
+            raise GateError(
+                f"{fold.path} is no twin of the candidate, so it is no evidence for it.",
+                got="; ".join(differing),
+                expected="a fold of the candidate's run, exported and quantized in the same way",
+                remedy="export every fold and the candidate from one run with the same options",
+            )
+    numbers = [fold.spec.provenance.fold for fold in folds]
+    if len(set(numbers)) != len(numbers):
+        raise UsageError(
+            "A fold is named twice.",
+            got=f"folds {', '.join(map(str, numbers))}",
+            expected="one bundle for each fold",
+        )
+
+
+def _system(one: Bundle, other: Bundle) -> list[str]:
+    found = [
+        _said(name, getattr(one, name), getattr(other, name))
+        for name in SYSTEM
+        if getattr(one, name) != getattr(other, name)
+    ]
+    if one.models.keys() != other.models.keys():
+        return [*found, _said("models", list(one.models), list(other.models))]
+    for name, model in one.models.items():
+        for part in ("inputs", "outputs"):
+            if getattr(model, part) != getattr(other.models[name], part):
+                found.append(f"models.{name}.{part}")
+    return found
+
+
+def _decision(one: Bundle, other: Bundle, names: Sequence[str]) -> list[str]:
+    return [
+        _said(f"decision.{name}", getattr(one.decision, name), getattr(other.decision, name))
+        for name in names
+        if getattr(one.decision, name) != getattr(other.decision, name)
+    ]
+
+
+def _precisions(one: Bundle, other: Bundle) -> list[str]:
+    def variants(spec: Bundle, name: str) -> list[tuple[str, tuple[str, ...]]]:
+        return [(variant.precision, variant.backends) for variant in spec.models[name].variants]
+
+    if one.models.keys() != other.models.keys():
+        return []
+    return [
+        _said(f"precisions of {name}", *([p for p, _ in variants(s, name)] for s in (one, other)))
+        for name in one.models
+        if variants(one, name) != variants(other, name)
+    ]
+
+
+def _said(name: str, one: Any, other: Any) -> str:
+    """Both values where they fit on a line; else only what differs."""
+    text = f"{name}: {one} and {other}"
+    return text if len(text) <= 160 else name

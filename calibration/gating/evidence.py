@@ -1,0 +1,133 @@
+"""Which images may speak: labelled, and not those that the networks were trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runtime.errors import UsageError
+from train.data.open_dataset import open_dataset
+from train.data.table import Sample, Table
+
+if TYPE_CHECKING:
+    from runtime.bundle import Bundle
+    from runtime.bundle_files import LoadedBundle
+
+
+@dataclass(frozen=True)
+class Data:
+    """Labelled images, before any is set aside; `notes` are what a user should hear of them."""
+
+    table: Table
+    split: str | None
+    trainings: Mapping[str, frozenset[str]]  # by the digest that training would have noted: its ids
+    notes: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        return f"{self.table.name}, {self.split}" if self.split else self.table.name
+
+    def seen_by(self, spec: Bundle) -> frozenset[str]:
+        """Ids among these that this bundle's networks were, or may have been, trained on."""
+        ids, held_out = frozenset(self.table.ids), frozenset(spec.provenance.held_out)
+        for data in spec.provenance.data:
+            if data.sha256 in self.trainings:
+                return self.trainings[data.sha256] - held_out
+        # A part of the data, or more than it: what is not known to be held out may be known.
+        return ids - held_out if ids & held_out else frozenset()
+
+    def trained(self, spec: Bundle) -> bool:
+        return any(data.sha256 in self.trainings for data in spec.provenance.data)
+
+    def only(self, ids: frozenset[str]) -> Table:
+        kept = (s for s in self.table if s.id in ids and self.split in (None, s.split))
+        return Table.of(self.table.name, kept, self.table.classes)
+
+
+def open_data(
+    paths: Sequence[Path], classes: Sequence[str], mapping: Mapping[str, str], split: str | None
+) -> Data:
+    tables = [open_dataset(path, None if mapping else classes) for path in paths]
+    notes = [warning for table in tables for warning in table.warnings]
+    samples = [_spelled(sample, classes) for table in tables for sample in table]
+    parts = [list(table) for table in tables] if len(tables) > 1 else []
+    trainings = dict(_training(part, classes) for part in [*parts, samples])
+    mapped = [replace(s, label=mapping.get(s.label or "", s.label)) for s in samples]
+    labelled = [s for s in mapped if s.label is not None]
+    _require_classes(labelled, classes)
+    if len(labelled) < len(samples):
+        notes.append(f"{len(samples) - len(labelled)} images without a label are left out")
+    table = Table.of("+".join(t.name for t in tables), labelled, classes)
+    if split is not None and split not in table.splits:
+        raise UsageError(
+            f"The data has no split '{split}'.",
+            got=", ".join(repr(name) for name in table.splits) or "no image",
+            remedy="leave --split out to take every image",
+        )
+    return Data(table, split, trainings, tuple(notes))
+
+
+def unseen(data: Data, bundles: Sequence[LoadedBundle]) -> tuple[Table, list[str]]:
+    """The images that none of these bundles' networks can know, and what to say of the others."""
+    seen = frozenset[str]().union(*(data.seen_by(bundle.spec) for bundle in bundles))
+    asked = data.only(frozenset(data.table.ids))
+    kept = data.only(frozenset(data.table.ids) - seen)
+    if not len(kept):
+        raise UsageError(
+            "The networks were trained on every one of these images: they are no evidence."
+            if len(asked)
+            else "There is no labelled image to judge.",
+            got=f"{len(asked)} images of {data.table.name}",
+            expected="images that neither reference nor candidate was trained on",
+            remedy="name other --data, or --folds with the bundles of `export --fold K`",
+        )
+    if len(kept) == len(asked):
+        return kept, []
+    return kept, [f"{len(asked) - len(kept)} images are left out: networks were trained on them"]
+
+
+def held_out(data: Data, fold: LoadedBundle) -> Table:
+    """A fold's own images. Their ids mean something only in the data that the run was made with."""
+    spec = fold.spec
+    if not data.trained(spec):
+        names = ", ".join(f"{d.name} ({d.images} images)" for d in spec.provenance.data)
+        raise UsageError(
+            f"The data is not what {fold.path} was trained on, so its held-out ids name nothing.",
+            got=f"{data.table.name}, {len(data.table)} labelled images",
+            expected=f"{names or 'data that the bundle names'}, unchanged",
+            remedy="name the --data that `dermedge train` was given, all of it and nothing else",
+        )
+    table = data.only(frozenset(spec.provenance.held_out))
+    if not len(table):
+        raise UsageError(
+            f"None of the images that {fold.path} holds out is there.",
+            got=f"split '{data.split}'" if data.split else "no id in common",
+            remedy="leave --split out",
+        )
+    return table
+
+
+def _spelled(sample: Sample, classes: Sequence[str]) -> Sample:
+    """A label in the bundle's spelling, whatever its case, as readers do where they know it."""
+    same = (name for name in classes if name.lower() == (sample.label or "").lower())
+    return replace(sample, label=next(same, sample.label))
+
+
+def _training(samples: Sequence[Sample], classes: Sequence[str]) -> tuple[str, frozenset[str]]:
+    """What training takes of a data set: labelled images that no publisher set aside for tests."""
+    taken = [_spelled(s, classes) for s in samples if s.split != "test" and s.label is not None]
+    table = Table.of("training", taken)
+    return table.digest, frozenset(table.ids)
+
+
+def _require_classes(samples: Sequence[Sample], classes: Sequence[str]) -> None:
+    strangers = sorted({s.label for s in samples if s.label is not None} - set(classes))
+    if strangers:
+        raise UsageError(
+            "The data has labels that the bundle does not know.",
+            got=", ".join(strangers),
+            expected=", ".join(classes),
+            remedy=" ".join(f"--map {name}=CLASS" for name in strangers[:5]),
+        )

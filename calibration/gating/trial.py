@@ -1,0 +1,107 @@
+"""Setting a trial up, in one of two ways, and running it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from calibration.gating.comparable import require_pair, require_twins
+from calibration.gating.evidence import Data, held_out, unseen
+from calibration.gating.figures import measure
+from calibration.gating.findings import Findings
+from calibration.gating.run import OWN_CHECK, Match, cost, run_all, spread
+from calibration.gating.verdict import Verdict, judge_figures, judge_itself
+from runtime.bundle import GateLimits
+
+if TYPE_CHECKING:
+    from runtime.bundle_files import LoadedBundle
+
+
+@dataclass(frozen=True)
+class Trial:
+    """`matches` are the evidence. `own` is the match that the candidate itself is a side of: the
+    only one of them, or where folds are the evidence one beside them."""
+
+    matches: tuple[Match, ...]
+    own: Match
+    folds: bool
+    data: str
+    limits: GateLimits
+    backend: str
+    notes: tuple[str, ...]
+
+    @property
+    def images(self) -> int:
+        """How many times an image is judged, for the progress bar."""
+        runs = (*self.matches, self.own) if self.folds else self.matches
+        return 2 * sum(len(match.table) for match in runs)
+
+    def run(self, on_each: Callable[[], None] = lambda: None) -> Findings:
+        sides = run_all(self.matches, self.backend, on_each)
+        figures = measure(sides)
+        checks = judge_figures(figures, self.limits)
+        if self.folds:
+            checks += judge_itself(measure(self.own.run(self.backend, on_each)), self.limits)
+        return Findings(
+            candidate=self.own.candidate,
+            references=tuple(match.reference for match in self.matches),
+            folds=self.folds,
+            backend=self.backend,
+            precisions=self.own.precisions(self.backend),
+            data=self.data,
+            limits=self.limits,
+            sides=sides,
+            figures=figures,
+            cost=cost(self.own, self.backend),
+            verdict=Verdict(checks),
+            notes=(*self.notes, *_loosened(self.limits)),
+        )
+
+
+def against_reference(
+    reference: LoadedBundle, candidate: LoadedBundle, data: Data, backend: str
+) -> Trial:
+    """Two bundles as they are, on images that neither knows. The limits are the reference's."""
+    require_pair(reference, candidate)
+    table, notes = unseen(data, [reference, candidate])
+    match = Match(reference, candidate, table)
+    match.require_difference(backend)
+    limits = reference.spec.gate.limits
+    return Trial((match,), match, False, data.name, limits, backend, (*data.notes, *notes))
+
+
+def among_folds(
+    folds: Sequence[LoadedBundle], candidate: LoadedBundle, data: Data, backend: str
+) -> Trial:
+    """Fold bundles made as the candidate was, each with its float side and its own images.
+
+    They share no weights with the candidate, so it is also held against its own float side: a
+    network that was spoilt in it alone would not show in its twins.
+    """
+    require_twins(folds, candidate)
+    matches = tuple(Match.within(fold, held_out(data, fold)) for fold in folds)
+    own = Match.within(candidate, spread(data.table, OWN_CHECK))
+    for match in (*matches, own):
+        match.require_difference(backend)
+    limits = strictest([bundle.spec.gate.limits for bundle in (*folds, candidate)])
+    note = f"Judged: {len(folds)} fold twins of the candidate, each on its held-out images."
+    return Trial(matches, own, True, data.name, limits, backend, (*data.notes, note))
+
+
+def strictest(limits: Sequence[GateLimits]) -> GateLimits:
+    """Of fold bundles none is the reference of the others, so none may loosen a limit."""
+    return GateLimits(
+        **{
+            name: (max if name == "mask_agreement" else min)(getattr(own, name) for own in limits)
+            for name in GateLimits.model_fields
+        }
+    )
+
+
+def _loosened(limits: GateLimits) -> list[str]:
+    usual = strictest([GateLimits(), limits])
+    loose = [
+        name for name in GateLimits.model_fields if getattr(usual, name) != getattr(limits, name)
+    ]
+    return [f"Limits that are looser than is usual: {', '.join(loose)}."] if loose else []

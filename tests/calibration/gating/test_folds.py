@@ -1,0 +1,116 @@
+"""Fold bundles as evidence, each on what it held out; the candidate must agree with itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from calibration.gate import command
+from runtime.bundle_files import LoadedBundle, load_bundle
+from runtime.gate_state import gate_state, gate_words
+from tests.calibration.gating.clinic import (
+    NEGATIVES,
+    POSITIVES,
+    changed,
+    quantised,
+    trained_on,
+    write_clinic,
+    write_reference,
+)
+
+IDS = [f"c{n:03d}" for n in range(POSITIVES + NEGATIVES)]
+
+
+@pytest.fixture(scope="module")
+def clinic(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_clinic(tmp_path_factory.mktemp("clinic") / "pictures")
+
+
+@pytest.fixture(scope="module")
+def made(clinic: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two quantised fold bundles, Q0 and Q1, and the float bundle that ships, B."""
+    folder = tmp_path_factory.mktemp("made")
+    data = {"revision": "?", **trained_on(clinic)}
+    for fold in (0, 1):
+        own = {**data, "fold": fold, "held_out": IDS[fold::2]}
+        quantised(write_reference(folder / f"F{fold}", provenance=own), folder / f"Q{fold}")
+    write_reference(folder / "B", provenance=data)
+    return folder
+
+
+@pytest.fixture
+def candidate(made: Path, tmp_path: Path) -> LoadedBundle:
+    return quantised(load_bundle(made / "B"), tmp_path / "B8")
+
+
+def gate(candidate: LoadedBundle, data: Path, *folds: Path) -> Result:
+    words = ["--candidate", candidate.path, "--data", data, "--folds", *folds]
+    return CliRunner().invoke(command, [*map(str, words), "--backend", "openvino"])
+
+
+def test_pooled_folds_pass_where_one_is_too_few(
+    made: Path, candidate: LoadedBundle, clinic: Path
+) -> None:
+    alone = gate(candidate, clinic, made / "Q0")
+    assert alone.exit_code == 5
+    assert f"there are {POSITIVES // 2}" in alone.stderr
+    result = gate(load_bundle(candidate.path), clinic, made / "Q0", made / "Q1")
+    assert result.exit_code == 0, result.stderr
+    after = load_bundle(candidate.path).spec
+    assert gate_state(after) == "passed"
+    assert "against 2 fold twins" in gate_words(after)
+    assert after.gate.result is not None
+    assert after.gate.result.report["images"] == POSITIVES + NEGATIVES
+    assert "its fold twins" in (candidate.path / "card.md").read_text()
+
+
+def test_a_spoilt_fold_refuses_the_candidate(
+    made: Path, candidate: LoadedBundle, clinic: Path, tmp_path: Path
+) -> None:
+    bad = quantised(load_bundle(made / "F1"), tmp_path / "Q1", 4.0)
+    result = gate(candidate, clinic, made / "Q0", bad.path)
+    assert result.exit_code == 5
+    assert "change of probability" in result.stderr
+
+
+def test_a_candidate_spoilt_alone_does_not_hide_behind_its_twins(
+    made: Path, clinic: Path, tmp_path: Path
+) -> None:
+    bad = quantised(load_bundle(made / "B"), tmp_path / "B8", 4.0)
+    result = gate(bad, clinic, made / "Q0", made / "Q1")
+    assert result.exit_code == 5
+    assert "candidate itself" in result.stderr
+    assert gate_state(load_bundle(bad.path).spec) == "refused"
+
+
+def test_what_is_no_twin(made: Path, candidate: LoadedBundle, clinic: Path, tmp_path: Path) -> None:
+    float_only = gate(candidate, clinic, made / "F0")
+    assert (float_only.exit_code, "precisions of" in float_only.stderr) == (5, True)
+    final = gate(candidate, clinic, made / "B")
+    assert (final.exit_code, "not the bundle of a fold" in final.stderr) == (2, True)
+    other = changed(quantised(load_bundle(made / "F0"), tmp_path / "R"), recipe="another")
+    result = gate(candidate, clinic, other.path)
+    assert (result.exit_code, "recipe" in result.stderr) == (5, True)
+    twice = gate(candidate, clinic, made / "Q0", made / "Q0")
+    assert (twice.exit_code, "named twice" in twice.stderr) == (2, True)
+    overlap = changed(
+        quantised(load_bundle(made / "F1"), tmp_path / "O"), provenance={"held_out": IDS[:50]}
+    )
+    result = gate(candidate, clinic, made / "Q0", overlap.path)
+    assert (result.exit_code, "the same images out" in result.stderr) == (2, True)
+
+
+def test_held_out_ids_of_other_data_name_nothing(
+    made: Path, candidate: LoadedBundle, tmp_path: Path
+) -> None:
+    data = write_clinic(tmp_path / "other", label="nevus")  # the same names, other labels
+    result = gate(candidate, data, made / "Q0", made / "Q1")
+    assert result.exit_code == 2
+    assert "its held-out ids name nothing" in result.stderr
+
+
+def test_bundles_of_one_precision_hold_one_side(made: Path, clinic: Path) -> None:
+    result = gate(load_bundle(made / "B"), clinic, made / "F0", made / "F1")
+    assert (result.exit_code, "run the same files" in result.stderr) == (2, True)
