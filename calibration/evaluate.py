@@ -188,7 +188,9 @@ def _judge(bundles: Sequence[LoadedBundle], selection: Selection, backend: str) 
             view.show(progress)
 
         pairs = [pair for pair in zip(bundles, selection.parts, strict=True) if len(pair[1])]
-        parts = [judge(one, table, backend, on_each, measure_skin=skin_angle) for one, table in pairs]
+        parts = [
+            judge(one, table, backend, on_each, measure_skin=skin_angle) for one, table in pairs
+        ]
     return parts[0] if len(parts) == 1 else pool(parts)
 
 
