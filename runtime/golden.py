@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
+from runtime.backends.registry import PRECISIONS
 from runtime.errors import BundleError
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from runtime.preprocess import Image
 
 BoxEdges = tuple[int, int, int, int]
-
-PRECISIONS = ("fp32", "fp16", "int8")  # from the finest to the coarsest
 
 SAFETY = 3.0
 """A tolerance is the largest difference seen, times this: other processors round otherwise."""

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 AUTO = "auto"
 
+PRECISIONS = ("fp32", "fp16", "int8")  # from the finest to the coarsest
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -107,13 +109,20 @@ def open_engine(
 def choose_variant(
     name: str, model: ModelSpec, backend: str, precision: str | None = None
 ) -> Variant:
-    """The first variant of the precision asked for, else the first that suits the backend."""
+    """The first variant of the precision asked for, else the first that suits the backend.
+
+    Where the precision asked for is not there, the nearest one is taken, so that fp32 asked of a
+    model with int8 and fp16 files gives fp16.
+    """
     for variant in model.variants:
         if variant.precision == precision:
             return variant
-    for variant in model.variants:
-        if not variant.backends or backend in variant.backends:
-            return variant
+    suits = [v for v in model.variants if not v.backends or backend in v.backends]
+    if suits and precision in PRECISIONS:
+        wanted, place = PRECISIONS.index(precision), PRECISIONS.index
+        return min(suits, key=lambda v: (abs(place(v.precision) - wanted), place(v.precision)))
+    if suits:
+        return suits[0]
     meant_for = sorted({other for variant in model.variants for other in variant.backends})
     raise BundleError(
         f"The bundle has no file of '{name}' that {backend} may run.",
