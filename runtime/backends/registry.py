@@ -101,7 +101,12 @@ def open_engine(
     variant = choose_variant(name, model, backend, precision)
     content = _read_checked(folder / variant.file, variant)
     graph = Graph(name, variant.file, variant.precision, content, model, classes)
-    row = BACKENDS[backend]
+    return load_graph(backend, graph, threads)
+
+
+def load_graph(backend: str, graph: Graph, threads: int | None = None) -> Engine:
+    """An engine for a graph that is at hand, also one that is in no bundle yet."""
+    row = BACKENDS[choose_backend(backend)]
     engine: type[Engine] = getattr(import_module(row.module), row.engine)
     return engine(graph, threads)
 
