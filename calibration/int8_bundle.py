@@ -79,7 +79,7 @@ def quantise_bundle(order: Order, step: Step) -> tuple[LoadedBundle, Calibration
     for name, judge in judges.items():
         budget = 1 - order.mask_agreement if judge.measure == MASK else order.budget
         made[name] = quantise_model(
-            bundle, judge, order.method, budget, backends, lambda what, n=name: step(f"{n}: {what}")
+            bundle, judge, order.method, budget, backends, _for_model(step, name)
         )
     if all(isinstance(result, str) for result in made.values()):
         raise BundleError(
@@ -152,6 +152,10 @@ def _fields(bundle: LoadedBundle) -> dict[str, Any]:
     return fields
 
 
+def _for_model(step: Step, name: str) -> Step:
+    return lambda what: step(f"{name}: {what}")
+
+
 def _copy(bundle: LoadedBundle, folder: Path) -> None:
     for inside in bundle.spec.files:
         target = folder / inside
@@ -161,9 +165,8 @@ def _copy(bundle: LoadedBundle, folder: Path) -> None:
 
 def _judge(bundle: LoadedBundle, name: str, backend: str, samples: Samples) -> Judge:
     spec = bundle.spec
-    segment = (
-        spec.chain.segment if spec.chain.segment and spec.chain.segment.model == name else None
-    )
+    segment = spec.chain.segment
+    segment = segment if segment is not None and segment.model == name else None
     return Judge(
         name,
         spec.models[name],

@@ -11,6 +11,9 @@ from calibration.int8_record import CalibrationRecord, ModelRecord
 
 CSV, PLOT, CARD = "sensitivity.csv", "sensitivity.png", "card.md"
 HEADING = "## Precision"
+COLUMNS = (
+    "model", "method", "loss, mean", "worst", "blocks in 16 bits", "size, of fp32", "int8 run by"
+)  # fmt: skip
 UNITS = {
     "probability": "mean change of a class probability",
     "mask": "mean part of the mask that changes",
@@ -82,8 +85,8 @@ def _section(record: CalibrationRecord) -> Iterator[str]:
         "mean change of a class probability, for the segmenter the part of the mask that changes. "
         "No accuracy was measured here: `dermedge evaluate` does that.\n"
     )
-    yield "| model | method | loss, mean | worst | blocks in 16 bits | size, of fp32 | run in int8 by |"
-    yield "|---|---|---|---|---|---|---|"
+    yield "| " + " | ".join(COLUMNS) + " |"
+    yield "|" + "---|" * len(COLUMNS)
     for name, model in record.models.items():
         yield "| " + " | ".join((name, *cells(model))) + " |"
     yield ""

@@ -38,10 +38,9 @@ def model_record(
     known = {"measure": judge.measure, "budget": round(budget, 6)}
     if isinstance(made, str):
         return ModelRecord.model_validate({**known, "quantised": False, "reason": made})
-    sizes: dict[str, int] = {
-        v.precision: (bundle.path / v.file).stat().st_size for v in judge.model.variants
-    }
-    sizes = {"fp32": fp32_size(bundle, judge)} | sizes | {"int8": len(made.content)}
+    sizes: dict[str, int] = {"fp32": fp32_size(bundle, judge), "int8": len(made.content)}
+    for variant in judge.model.variants:
+        sizes[variant.precision] = (bundle.path / variant.file).stat().st_size
     return ModelRecord.model_validate(
         {
             **known,

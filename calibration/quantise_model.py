@@ -69,7 +69,7 @@ def quantise_model(
         methods[name] = trials[name].loss()
         step(name)
     best = min(wanted, key=lambda name: (methods[name].mean, methods[name].worst))
-    fitted = fit(trials[best], budget, lambda: step("layer groups"))
+    fitted = fit(trials[best], methods[best], budget, lambda: step("layer groups"))
     if not fitted.within_budget:
         return f"no part of it stays within its budget in 8 bits: {fitted.loss}, budget {budget:g}"
     content = trials[best].graph(fitted.kept)

@@ -15,6 +15,8 @@ from calibration.loss import Judge, Loss
 from calibration.placement import Site
 from calibration.qdq import insert
 
+GROUP_IMAGES = 16
+
 
 @dataclass(frozen=True, slots=True)
 class Group:
@@ -42,6 +44,11 @@ class Trials:
     def loss(self, left_out: frozenset[str] = frozenset()) -> Loss:
         return self.judge.of(self.graph(left_out))
 
+    def loss_alone(self, group: str) -> Loss:
+        """Of one group in 8 bits and nothing else: to put groups in order a few images do."""
+        others = frozenset(self.groups) - {group}
+        return self.judge.of_first(GROUP_IMAGES, self.graph(others))
+
     @property
     def groups(self) -> list[str]:
         return list(dict.fromkeys(site.group for site in self.sites))
@@ -52,7 +59,6 @@ class Fitted:
     """What was found: the groups as they run through the network, and the loss that is left."""
 
     groups: tuple[Group, ...]
-    all_int8: Loss
     loss: Loss
     within_budget: bool
 
@@ -61,14 +67,16 @@ class Fitted:
         return frozenset(group.name for group in self.groups if group.kept)
 
 
-def fit(trials: Trials, budget: float, progress: Callable[[], None] = lambda: None) -> Fitted:
+def fit(
+    trials: Trials, all_int8: Loss, budget: float, progress: Callable[[], None] = lambda: None
+) -> Fitted:
     """Leave groups in 16 bits, the most costly first, until the mean loss is within the budget."""
     names = trials.groups
     alone: dict[str, Loss] = {}
     for name in names:
-        alone[name] = trials.loss(frozenset(names) - {name}) if len(names) > 1 else trials.loss()
+        alone[name] = trials.loss_alone(name)
         progress()
-    all_int8 = loss = alone[names[0]] if len(names) == 1 else trials.loss()
+    loss = all_int8
     kept: frozenset[str] = frozenset()
     for name in sorted(names, key=lambda name: -alone[name].mean):
         if loss.mean <= budget:
@@ -79,4 +87,4 @@ def fit(trials: Trials, budget: float, progress: Callable[[], None] = lambda: No
         loss = trials.loss(kept)
     counts = {name: sum(site.group == name for site in trials.sites) for name in names}
     groups = (Group(name, counts[name], alone[name], name in kept) for name in names)
-    return Fitted(tuple(groups), all_int8, loss, len(kept) < len(names) and loss.mean <= budget)
+    return Fitted(tuple(groups), loss, len(kept) < len(names) and loss.mean <= budget)
