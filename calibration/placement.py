@@ -127,9 +127,11 @@ def _groups(weights: Sequence[str]) -> list[str]:
 
 
 def _without_common_start(names: list[str]) -> list[str]:
-    """`net.trunk.blocks.0`, `net.trunk.blocks.1` are told apart by their ends."""
+    """`net.trunk.blocks.0` and `net.trunk.blocks.1` become `blocks.0` and `blocks.1`."""
     split = [name.split(".") for name in names]
     common = 0
     while all(len(part) > common + 1 and part[common] == split[0][common] for part in split):
         common += 1
+    if common and any(part[common].isdigit() for part in split):
+        common -= 1  # a bare number says nothing
     return [".".join(part[common:]) for part in split]

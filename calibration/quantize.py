@@ -146,12 +146,13 @@ def _show(record: CalibrationRecord) -> None:
         if model.reason is not None:
             console.print(f"{name} stays in float: {model.reason}.", highlight=False, markup=False)
     for count, what in (
-        (len(record.unreadable), "images could not be used; calibration.json says why"),
-        (record.without_lesion, "of the images used show no lesion to the segmenter"),
-        (len(record.golden_dropped), "golden images were dropped: 8 bits differ too much on them"),
+        (len(record.unreadable), "could not be used; calibration.json says why"),
+        (record.without_lesion, "of those used: the segmenter finds no lesion"),
+        (len(record.golden_dropped), "of the self-test dropped: 8 bits differ too much on it"),
     ):
         if count:
-            console.print(f"Note: {count} {what}.", highlight=False)
+            noun = "image" if count == 1 else "images"
+            console.print(f"Note: {count} {noun} {what}.", highlight=False)
     console.print(chain_sentence(record), highlight=False)
 
 
