@@ -21,6 +21,7 @@ Feeds = Mapping[str, npt.NDArray[np.float32]]
 BINS = 2048
 STEP = 8  # bins between two limits that the entropy method tries
 PERCENTILE = 99.999
+NOTHING = 1e-12  # no 16-bit number is as small
 
 
 class Magnitudes:
@@ -36,7 +37,7 @@ class Magnitudes:
 
     def add(self, values: npt.NDArray[np.floating]) -> None:
         sizes = np.abs(values, dtype=np.float32).ravel()
-        sizes = sizes[sizes > 0]
+        sizes = sizes[sizes > NOTHING]
         if not sizes.size:
             return
         peak = float(sizes.max())

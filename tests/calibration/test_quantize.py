@@ -198,6 +198,24 @@ def test_unreadable_images_are_counted_and_passed_over(
 Arguments = dict[str, Any]
 
 
+@pytest.fixture(scope="module")
+def place(
+    tmp_path_factory: pytest.TempPathFactory,
+    source: LoadedBundle,
+    made: LoadedBundle,
+    images: Path,
+) -> Path:
+    """All that the refused commands name; none of them may change it."""
+    folder = tmp_path_factory.mktemp("refusals")
+    for name, origin in (("B", source.path), ("int8", made.path), ("photos", images)):
+        shutil.copytree(origin, folder / name)
+    make_bundle(folder / "flat")
+    (folder / "empty").mkdir()
+    (folder / "junk").mkdir()
+    (folder / "junk" / "a.png").write_bytes(b"junk")
+    return folder
+
+
 @pytest.mark.parametrize(
     ("change", "code", "said"),
     [
@@ -214,24 +232,15 @@ Arguments = dict[str, Any]
         ({"--bundle": "int8"}, 3, "quantised already"),
     ],
 )
-def test_what_it_refuses(
-    tmp_path: Path, images: Path, made: LoadedBundle, change: Arguments, code: int, said: str
-) -> None:
-    make_conv_bundle(tmp_path / "B")
-    make_bundle(tmp_path / "flat")
-    shutil.copytree(made.path, tmp_path / "int8")
-    shutil.copytree(images, tmp_path / "photos")
-    (tmp_path / "empty").mkdir()
-    (tmp_path / "junk").mkdir()
-    (tmp_path / "junk" / "a.png").write_bytes(b"junk")
+def test_what_it_refuses(place: Path, change: Arguments, code: int, said: str) -> None:
     given = {"--bundle": "B", "--images": "photos", "--out": "B8"} | change
     names = ("--bundle", "--images", "--out")
-    words = [w for k, v in given.items() for w in (k, tmp_path / v if k in names else v)]
+    words = [w for k, v in given.items() for w in (k, place / v if k in names else v)]
     result = quantize(*words)
     assert result.exit_code == code, result.output
     assert said in result.output
-    assert not (tmp_path / "B8").exists()
-    load_bundle(tmp_path / "B")
+    assert not (place / "B8").exists()
+    load_bundle(place / "B")
 
 
 def test_no_budget_at_all_is_refused_with_what_to_do(

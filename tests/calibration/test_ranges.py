@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calibration.ranges import BINS, METHODS, Magnitudes, by_entropy, by_minmax, by_percentile
@@ -52,17 +52,13 @@ def test_what_is_evenly_spread_is_not_cut() -> None:
         assert method(made) > 0.95, name
 
 
-def test_entropy_cuts_a_long_thin_tail() -> None:
-    values = np.append(RNG.random(500_000), RNG.random(50) * 20)
-    assert by_entropy(seen(values)) < 15
-
-
 @pytest.mark.parametrize("method", METHODS)
 def test_a_tensor_that_was_always_zero_has_a_range_of_zero(method: str) -> None:
     assert METHODS[method](seen(np.zeros(5))) == 0.0
 
 
 @pytest.mark.parametrize("method", METHODS)
+@settings(max_examples=25)
 @given(
     values=st.lists(st.floats(-1e4, 1e4, width=32), min_size=1, max_size=50),
     more=st.lists(st.floats(-1e4, 1e4, width=32), max_size=50),
