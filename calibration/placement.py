@@ -41,14 +41,14 @@ def find_sites(model: onnx.ModelProto) -> list[Site]:
     constants = {item.name: tuple(item.dims) for item in graph.initializer}
     pooled = _behind_pooling(model, constants.keys())
     shortcuts = _shortcuts(graph, constants.keys())
-    sites = []
+    sites: list[Site] = []
     for node in graph.node:
         axis = _channel_axis(node, constants)
         if axis is None or node.input[0] in pooled or node.input[0] in constants:
             continue
         key = node.output[0]
         sites.append(Site(key, node.input[0], node.input[1], axis, shortcut=shortcuts.get(key)))
-    groups = _groups([site.weight for site in sites])
+    groups = _groups([site.weight for site in sites]) if sites else []
     return [replace(site, group=group) for site, group in zip(sites, groups, strict=True)]
 
 

@@ -8,7 +8,8 @@ import pytest
 from onnx import helper
 
 from calibration.placement import MOST_GROUPS, find_sites
-from tests.bundle_factory import model
+from tests.bundle_factory import WEIGHTS, model
+from tests.bundle_factory import member as plain_member
 from tests.calibration.conv_bundle import member, segmenter
 
 SIDE = 8
@@ -66,6 +67,10 @@ def test_gates_behind_a_pooling_stay_in_float() -> None:
     constants = dict.fromkeys(("conv", "squeeze", "excite", "after"), square)
     graph = model(nodes, {"image": (32, SIDE, SIDE)}, {"out": (32, SIDE, SIDE)}, constants)
     assert weights(graph) == ["conv", "after"]
+
+
+def test_a_graph_without_such_a_layer_has_no_site() -> None:
+    assert find_sites(plain_member(WEIGHTS["member_a"])) == []
 
 
 def test_groups_are_blocks_by_name() -> None:
