@@ -12,8 +12,11 @@ from onnx.reference import ReferenceEvaluator
 
 from calibration.placement import find_sites
 from calibration.qdq import SMALLEST, at_opset, insert, quantise_weight
+from runtime.backends.base import Graph
+from runtime.backends.registry import load_graph
+from runtime.bundle import ModelSpec
 from runtime.half import to_half
-from tests.bundle_factory import SIZE
+from tests.bundle_factory import SIZE, image_input, model_fields
 from tests.calibration.conv_bundle import member
 
 RNG = np.random.default_rng(3)
@@ -61,6 +64,23 @@ def test_the_graph_says_nearly_the_same(half: bool) -> None:
     assert "Cast" not in {
         node.op_type for node in after.graph.node if any(".dq" in name for name in node.input)
     }
+
+
+def test_engines_agree_on_biases_beside_16_bit_scales() -> None:
+    """ONNX Runtime left to itself turns the biases into integers, and misreads them."""
+    graph = at_opset(to_half(member(1), [FEEDS]))
+    sites = find_sites(graph)
+    limits = {name: LIMIT for site in sites for name in (site.input, *(site.shortcut or ())[1:])}
+    content = insert(graph, sites, limits).SerializeToString()
+    spec = ModelSpec.model_validate(
+        model_fields("m", [image_input("whole")], "probabilities", "logits")
+        | {"variants": [{"precision": "int8", "file": "models/m.onnx", "sha256": "0" * 64}]}
+    )
+    said = []
+    for backend in ("openvino", "onnxruntime"):
+        with load_graph(backend, Graph("m", "m.onnx", "int8", content, spec, 2)) as engine:
+            said.append(engine.run(FEEDS)["probabilities"])
+    np.testing.assert_allclose(said[0], said[1], atol=0.03)
 
 
 def test_no_site_no_change() -> None:
