@@ -16,12 +16,12 @@ from export.card import NetworkFacts, write_card
 from export.finished_run import FinishedRun
 from export.golden_images import choose_golden, golden_files, real_looking
 from export.graphs import count_parameters, to_onnx
-from export.half import to_half
 from export.revision import code_revision
 from export.system import ENSEMBLE, SEGMENTER, Part, parts_of, system_fields
-from export.target_folder import beside
 from runtime.bundle_files import LoadedBundle, load_bundle, seal
 from runtime.chain import open_chain
+from runtime.half import to_half
+from runtime.target_folder import beside
 
 if TYPE_CHECKING:
     from runtime.preprocess import Image

@@ -20,11 +20,11 @@ from export import parity
 from export.build import FIRST_VERSION, MODELS, Making, Order, Step, write_card_file
 from export.card import NetworkFacts
 from export.golden_images import choose_golden, golden_files, real_looking
-from export.target_folder import beside
 from runtime.bundle_files import LoadedBundle, load_bundle
 from runtime.chain import open_chain
 from runtime.errors import InputError, UsageError
 from runtime.host_chain import HostChain
+from runtime.target_folder import beside
 
 FOUND_OUT = ("schema", "created", "files", "golden")
 LIKE = "the example in `dermedge export --help`, or `dermedge bundle show BUNDLE --json`"

@@ -100,7 +100,7 @@ def command(
     that says something else ends the export, and nothing is written.
     """
     from export.build import Order
-    from export.target_folder import check_replaceable
+    from runtime.target_folder import check_replaceable
 
     if (run_folder is None) == (description is None):
         raise UsageError(

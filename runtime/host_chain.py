@@ -40,7 +40,7 @@ class HostChain(Chain):
         threads: int | None = None,
         precision: str | None = None,
     ) -> None:
-        """`precision` runs each model's variant of that precision, where it has one, or FINEST."""
+        """`precision` runs each model's variant of that precision, or of the nearest."""
         from runtime.record import BackendRecord
 
         backend = choose_backend(backend)

@@ -11,7 +11,7 @@ import numpy as np
 from calibration.gating.comparable import require_threshold
 from calibration.gating.sides import Sides, pooled
 from calibration.judged import judge
-from runtime.backends.registry import FINEST, choose_variant
+from runtime.backends.registry import PRECISIONS, choose_variant
 from runtime.errors import InputError, UsageError
 from runtime.host_chain import models_in_use
 
@@ -36,7 +36,7 @@ class Match:
     @classmethod
     def within(cls, bundle: LoadedBundle, table: Table) -> Match:
         """A quantised bundle keeps its float files: it holds both sides."""
-        return cls(bundle, bundle, table, FINEST)
+        return cls(bundle, bundle, table, PRECISIONS[0])
 
     def files(self, backend: str) -> tuple[dict[str, Variant], dict[str, Variant]]:
         """What either side runs, by model."""

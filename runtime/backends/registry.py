@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from runtime.bundle import ModelSpec, Variant
 
 AUTO = "auto"
-FINEST = "finest"
-"""In place of a precision: of each model the finest that it has, which quantising keeps."""
-
 PRECISIONS = ("fp32", "fp16", "int8")  # from the finest to the coarsest
 
 
@@ -150,7 +147,12 @@ def open_engine(
     variant = choose_variant(name, model, backend, precision)
     content = read_checked(folder / variant.file, variant)
     graph = Graph(name, variant.file, variant.precision, content, model, classes)
-    row = BACKENDS[backend]
+    return load_graph(backend, graph, threads)
+
+
+def load_graph(backend: str, graph: Graph, threads: int | None = None) -> Engine:
+    """An engine for a graph that is at hand, also one that is in no bundle yet."""
+    row = BACKENDS[choose_backend(backend)]
     engine: type[Engine] = getattr(import_module(row.module), row.engine)
     return engine(graph, threads)
 
@@ -158,15 +160,20 @@ def open_engine(
 def choose_variant(
     name: str, model: ModelSpec, backend: str, precision: str | None = None
 ) -> Variant:
-    """The first variant of the precision asked for, else the first that suits the backend."""
-    if precision == FINEST:
-        return min(model.variants, key=lambda variant: PRECISIONS.index(variant.precision))
+    """The first variant of the precision asked for, else the first that suits the backend.
+
+    Where the precision asked for is not there, the nearest one is taken, so that fp32 asked of a
+    model with int8 and fp16 files gives fp16.
+    """
     for variant in model.variants:
         if variant.precision == precision:
             return variant
-    for variant in model.variants:
-        if not variant.backends or backend in variant.backends:
-            return variant
+    suits = [v for v in model.variants if not v.backends or backend in v.backends]
+    if suits and precision in PRECISIONS:
+        wanted, place = PRECISIONS.index(precision), PRECISIONS.index
+        return min(suits, key=lambda v: (abs(place(v.precision) - wanted), place(v.precision)))
+    if suits:
+        return suits[0]
     meant_for = sorted({other for variant in model.variants for other in variant.backends})
     raise BundleError(
         f"The bundle has no file of '{name}' that {backend} may run.",

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from export.finished_run import flat
-from export.target_folder import beside, check_replaceable
 from runtime.errors import UsageError
+from runtime.target_folder import beside, check_replaceable
 from tests.bundle_factory import make_bundle
 from tests.export.conftest import export
 from tests.export.runs import write_run

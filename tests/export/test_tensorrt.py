@@ -13,13 +13,13 @@ import onnx
 import pytest
 
 from export.graphs import to_onnx
-from export.half import to_half
 from export.system import parts_untrained
 from runtime.backends.layer_precision import counted
 from runtime.backends.trt_builder import Made, Order, build_plan
 from runtime.backends.trt_flavours import flavour
 from runtime.bundle_files import LoadedBundle
 from runtime.errors import BackendError
+from runtime.half import to_half
 from train.recipe import load_recipe
 
 pytestmark = pytest.mark.slow

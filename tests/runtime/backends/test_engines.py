@@ -12,7 +12,12 @@ import pytest
 
 from runtime.backends.base import Engine, at_batch_one, first_line, shape_text
 from runtime.backends.fake import FakeEngine
-from runtime.backends.registry import available_backends, choose_backend, open_engine
+from runtime.backends.registry import (
+    available_backends,
+    choose_backend,
+    choose_variant,
+    open_engine,
+)
 from runtime.bundle import ModelSpec
 from runtime.errors import BackendError, BundleError, DermedgeError, UsageError
 from tests.bundle_factory import WEIGHTS, image_input, member, model_fields
@@ -229,6 +234,26 @@ def test_the_first_variant_that_suits_is_taken(tmp_path: Path) -> None:
     only_half = model.model_copy(update={"variants": (half,)})
     with pytest.raises(BundleError, match="no file of 'm'"):
         open_engine("openvino", tmp_path, "m", only_half)
+
+
+@pytest.mark.parametrize(
+    ("files", "asked", "taken"),
+    [
+        (("int8", "fp16"), "fp32", "fp16"),
+        (("int8", "fp32"), "fp16", "fp32"),  # of two as near, the finer
+        (("fp32",), "int8", "fp32"),
+        (("int8", "fp32"), None, "int8"),
+    ],
+)
+def test_of_precisions_that_are_not_there_the_nearest_is_taken(
+    files: tuple[str, ...], asked: str | None, taken: str
+) -> None:
+    fields = model_fields("m", [image_input("whole")], "probabilities")
+    fields["variants"] = [
+        {"precision": name, "file": f"models/{name}.onnx", "sha256": "0" * 64} for name in files
+    ]
+    spec = ModelSpec.model_validate(fields)
+    assert choose_variant("m", spec, "openvino", asked).precision == taken
 
 
 def test_shapes_and_messages() -> None:

@@ -8,8 +8,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from export.half import measure_peaks, to_half
 from runtime.errors import DermedgeError
+from runtime.half import measure_peaks, to_half
 from tests.bundle_factory import WEIGHTS, model, segmenter
 
 RNG = np.random.default_rng(4)

@@ -5,19 +5,24 @@ that every TensorRT takes (newer ones have no precision flag any more). What doe
 stays in 32: the last softmax or sigmoid, and every layer whose numbers come near the largest that
 float16 can hold. CPU engines compute such a graph in float32 and would not show that overflow; so
 it is looked for beforehand, in every tensor of the float32 graph.
+
+It lives in the runtime because export and calibration both make such graphs and may not import
+each other. Nothing on the device calls it; `onnx` is imported where it is used.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import onnx
-from onnx import TensorProto, helper, numpy_helper
 
 from runtime.errors import DermedgeError
+
+if TYPE_CHECKING:
+    import onnx
 
 Floats = npt.NDArray[np.float32]
 
@@ -30,6 +35,8 @@ FIX_A_TYPE = ("Cast", "Constant", "ConstantOfShape", "Range", "QuantizeLinear", 
 
 def to_half(model: onnx.ModelProto, probes: Iterable[Mapping[str, Floats]]) -> onnx.ModelProto:
     """A float16 copy. `probes` are inputs like those to come, to find what would overflow."""
+    import onnx
+
     model = _without_batchnorm(model)
     peaks = measure_peaks(model, probes)
     half = _Halving(model, _islands(model, peaks)).result()
@@ -65,6 +72,8 @@ def measure_peaks(
 
 def _islands(model: onnx.ModelProto, peaks: Mapping[str, float]) -> set[str]:
     """Outputs of the nodes that stay in float32."""
+    from onnx import TensorProto, numpy_helper
+
     too_large = {name for name, peak in peaks.items() if peak * HEADROOM > LARGEST}
     too_large |= {
         item.name
@@ -84,6 +93,9 @@ def _islands(model: onnx.ModelProto, peaks: Mapping[str, float]) -> set[str]:
 
 def _without_batchnorm(model: onnx.ModelProto) -> onnx.ModelProto:
     """What could not be folded becomes a product and a sum: variances would not fit 16 bits."""
+    import onnx
+    from onnx import helper, numpy_helper
+
     changed = onnx.ModelProto()
     changed.CopyFrom(model)
     constants = {item.name: item for item in changed.graph.initializer}
@@ -122,6 +134,9 @@ class _Halving:
     constants: dict[str, onnx.TensorProto] = field(default_factory=dict)
 
     def result(self) -> onnx.ModelProto:
+        import onnx
+        from onnx import TensorProto
+
         inferred = onnx.shape_inference.infer_shapes(self.model, strict_mode=True).graph
         half = onnx.ModelProto()
         half.CopyFrom(self.model)
@@ -146,6 +161,8 @@ class _Halving:
         return half
 
     def _convert(self, node: onnx.NodeProto, is_float: set[str], ends: set[str]) -> None:
+        from onnx import TensorProto, helper
+
         _refuse_graphs_within(node)
         kind = TensorProto.FLOAT if node.output[0] in self.islands else TensorProto.FLOAT16
         for place, name in enumerate(node.input):
@@ -166,6 +183,8 @@ class _Halving:
 
     def _as(self, name: str, kind: int) -> str:
         """The name under which a tensor is there in the type wanted."""
+        from onnx import TensorProto, helper
+
         if name in self.constants and kind == TensorProto.FLOAT16:
             self.made[name, kind] = f"{name}.half"
             return f"{name}.half"
@@ -178,6 +197,8 @@ class _Halving:
         return self.made[name, kind]
 
     def _halved_constants(self) -> list[onnx.TensorProto]:
+        from onnx import TensorProto, numpy_helper
+
         return [
             numpy_helper.from_array(numpy_helper.to_array(item).astype(np.float16), f"{name}.half")
             for name, item in self.constants.items()
@@ -186,6 +207,8 @@ class _Halving:
 
 
 def _refuse_graphs_within(node: onnx.NodeProto) -> None:
+    import onnx
+
     if any(attribute.type == onnx.AttributeProto.GRAPH for attribute in node.attribute):
         raise DermedgeError(
             "This graph cannot be converted to 16 bits.",

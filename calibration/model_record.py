@@ -1,0 +1,78 @@
+"""From what quantising a model found out to its record, and to the engines that get its file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from calibration.int8_record import GroupRecord, LossRecord, ModelRecord, SpeedRecord
+from calibration.loss import MASK, Judge, Loss
+from calibration.quantise_model import Quantised, fp32_size
+from runtime.backends.registry import BACKENDS, available_backends
+
+if TYPE_CHECKING:
+    from calibration.int8_bundle import Order
+    from runtime.bundle_files import LoadedBundle
+
+MADE_FOR_INT8 = "tensorrt"
+"""Engines that this machine need not have, and that 8 bits are meant for."""
+
+
+def backends_for(made: Quantised) -> tuple[str, ...]:
+    """Which engines shall take the 8-bit file; empty where every one that is there is faster.
+
+    TensorRT on the device is the reason for 8 bits, so it gets the file unless it was measured
+    here and found no faster.
+    """
+    tried = {*made.refused, *(speed.backend for speed in made.speeds)}
+    pays = [speed.backend for speed in made.speeds if speed.int8_pays]
+    here = {name for name, why in available_backends().items() if why is None}
+    if {name for name in here if BACKENDS[name].automatic} <= set(pays):
+        return ()
+    return (*pays, *([] if MADE_FOR_INT8 in tried else [MADE_FOR_INT8]))
+
+
+def model_record(
+    bundle: LoadedBundle, judge: Judge, made: Quantised | str, order: Order
+) -> ModelRecord:
+    budget = 1 - order.mask_agreement if judge.measure == MASK else order.budget
+    known = {"measure": judge.measure, "budget": round(budget, 6)}
+    if isinstance(made, str):
+        return ModelRecord.model_validate({**known, "quantised": False, "reason": made})
+    sizes: dict[str, int] = {"fp32": fp32_size(bundle, judge), "int8": len(made.content)}
+    for variant in judge.model.variants:
+        sizes[variant.precision] = (bundle.path / variant.file).stat().st_size
+    return ModelRecord.model_validate(
+        {
+            **known,
+            "quantised": True,
+            "method": made.method,
+            "methods": {name: _loss(loss) for name, loss in made.methods.items()},
+            "loss": _loss(made.fitted.loss),
+            "groups": [
+                GroupRecord(
+                    name=group.name,
+                    layers=group.layers,
+                    loss=_loss(group.loss),
+                    precision="fp16" if group.kept else "int8",
+                )
+                for group in made.fitted.groups
+            ],
+            "bytes": sizes,
+            "speed": [
+                SpeedRecord(
+                    backend=speed.backend,
+                    float_precision=speed.float_precision,
+                    float_ms=round(speed.float_ms, 3),
+                    int8_ms=round(speed.int8_ms, 3),
+                    ratio=round(speed.ratio, 4),
+                )
+                for speed in made.speeds
+            ],
+            "not_run_by": made.refused,
+            "for": backends_for(made),
+        }
+    )
+
+
+def _loss(loss: Loss) -> LossRecord:
+    return LossRecord(mean=round(loss.mean, 6), worst=round(loss.worst, 6))

@@ -1,0 +1,137 @@
+"""One model to 8 bits: ranges, method, the layers that stay, the file, and where it is faster."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import onnx
+
+from calibration.loss import Judge, Loss
+from calibration.placement import find_sites
+from calibration.qdq import at_opset
+from calibration.ranges import METHODS, measure
+from calibration.sensitivity import Fitted, Trials, fit
+from calibration.speed import File, Speed, compare_speed
+from runtime.backends.registry import choose_variant
+from runtime.errors import DermedgeError
+from runtime.half import to_half
+
+if TYPE_CHECKING:
+    from runtime.bundle_files import LoadedBundle
+
+PROBES = 8  # images on which 16 bits are looked at for overflow
+UNFOLDED = {"BatchNormalization", "Constant", "Identity"}
+AUTO = "auto"
+
+Step = Callable[[str], None]
+"""Told what of this model was done; one call a step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quantised:
+    content: bytes
+    method: str
+    methods: dict[str, Loss]
+    fitted: Fitted
+    speeds: tuple[Speed, ...]
+    refused: dict[str, str]  # engines that cannot run it, with the reason
+
+
+def quantise_model(
+    bundle: LoadedBundle,
+    judge: Judge,
+    method: str,
+    budget: float,
+    backends: Sequence[str],
+    step: Step,
+) -> Quantised | str:
+    """The model in 8 bits, or the reason why it stays as it is."""
+    try:
+        model = at_opset(half_form(bundle, judge))
+    except DermedgeError as error:
+        return error.one_line
+    sites = find_sites(model)
+    if not sites:
+        return "it has no layer that 8 bits would speed up"
+    inputs = [site.input for site in sites]
+    inputs += [site.shortcut[1] for site in sites if site.shortcut is not None]
+    seen = measure(model, list(dict.fromkeys(inputs)), judge.feeds, lambda: step("ranges"))
+    wanted = list(METHODS) if method == AUTO else [method]
+    trials: dict[str, Trials] = {}
+    methods: dict[str, Loss] = {}
+    for name in wanted:
+        limits = {tensor: METHODS[name](magnitudes) for tensor, magnitudes in seen.items()}
+        trials[name] = Trials(model, sites, limits, judge)
+        methods[name] = trials[name].loss()
+        step(name)
+    best = min(wanted, key=lambda name: (methods[name].mean, methods[name].worst))
+    fitted = fit(trials[best], methods[best], budget, lambda: step("layer groups"))
+    if not fitted.within_budget:
+        return f"no part of it stays within its budget in 8 bits: {fitted.loss}, budget {budget:g}"
+    content = trials[best].graph(fitted.kept)
+    speeds, refused = _speeds(bundle, judge, content, backends)
+    step("speed")
+    return Quantised(content, best, methods, fitted, speeds, refused)
+
+
+def half_form(bundle: LoadedBundle, judge: Judge) -> onnx.ModelProto:
+    """The 16-bit graph that the 8-bit layers go into: the bundle's own, or made from fp32."""
+    files = {variant.precision: variant.file for variant in judge.model.variants}
+    if "fp16" in files:
+        return onnx.load(str(bundle.path / files["fp16"]))
+    model = folded(onnx.load(str(bundle.path / files["fp32"])))
+    return to_half(model, judge.feeds[:PROBES])
+
+
+def folded(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Constants as weights and batch normalisations within their convolutions, where they can be.
+
+    Graphs that export writes are so already; those that were brought in need not be.
+    """
+    if not UNFOLDED.intersection(node.op_type for node in model.graph.node):
+        return model
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    with tempfile.TemporaryDirectory(prefix="dermedge-") as folder:
+        file = Path(folder) / "folded.onnx"
+        quant_pre_process(model, str(file), skip_symbolic_shape=True)
+        done = onnx.load(str(file))
+    if any(node.domain not in ("", "ai.onnx") for node in done.graph.node):
+        return model  # operators of ONNX Runtime's own are for no other engine
+    kept = [item for item in done.opset_import if item.domain in ("", "ai.onnx")]
+    del done.opset_import[:]
+    done.opset_import.extend(kept)
+    return done
+
+
+def fp32_size(bundle: LoadedBundle, judge: Judge) -> int:
+    """Bytes of the float32 file; where there is none, what the 16-bit one would have in 32."""
+    files = {variant.precision: bundle.path / variant.file for variant in judge.model.variants}
+    if "fp32" in files:
+        return files["fp32"].stat().st_size
+    model = onnx.load(str(files["fp16"]))
+    halves = [i for i in model.graph.initializer if i.data_type == onnx.TensorProto.FLOAT16]
+    numbers = sum(onnx.numpy_helper.to_array(item).size for item in halves)
+    return files["fp16"].stat().st_size + 2 * numbers
+
+
+def _speeds(
+    bundle: LoadedBundle, judge: Judge, content: bytes, backends: Sequence[str]
+) -> tuple[tuple[Speed, ...], dict[str, str]]:
+    speeds, refused = [], {}
+    for backend in backends:
+        variant = choose_variant(judge.name, judge.model, backend)
+        now = File(variant.precision, (bundle.path / variant.file).read_bytes())
+        files = (now, File("int8", content))
+        found = compare_speed(
+            backend, judge.name, judge.model, files, judge.feeds[:PROBES], judge.classes
+        )
+        if isinstance(found, Speed):
+            speeds.append(found)
+        else:
+            refused[backend] = found.one_line
+    return tuple(speeds), refused

@@ -1,0 +1,120 @@
+"""The calibration images, and what each model is given when the chain sees them.
+
+The float chain itself looks at every image, so that a member is calibrated on the crops that it
+will get, cut by the bundle's own segmenter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from runtime import sources
+from runtime.errors import InputError
+from runtime.host_chain import HostChain
+
+if TYPE_CHECKING:
+    from runtime.backends.base import Engine, Floats
+    from runtime.bundle_files import LoadedBundle
+    from runtime.chain import Analysis
+    from runtime.sources import Item
+
+Said = Mapping[str, "Floats"]
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    name: str  # below the folder
+    sha256: str  # of the file
+
+
+@dataclass
+class Samples:
+    """Images in one order, and for every model what it was given and what it said."""
+
+    images: list[Image] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)  # each with the reason
+    without_lesion: int = 0
+    feeds: dict[str, list[Said]] = field(default_factory=dict)
+    said: dict[str, list[Said]] = field(default_factory=dict)
+    combined: list[dict[str, float]] = field(default_factory=list)  # before the temperature
+
+
+class Recorder:
+    """An engine that keeps what passes through it."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine, self.precision = engine, engine.precision
+        self.feeds: Said = {}
+        self.said: Said = {}
+
+    def run(self, feeds: Said) -> Said:
+        self.feeds, self.said = feeds, self.engine.run(feeds)
+        return self.said
+
+
+class RecordedChain(HostChain):
+    """The float chain as it always is, with a recorder around each of its engines."""
+
+    def __init__(self, bundle: LoadedBundle, backend: str) -> None:
+        super().__init__(bundle, backend, precision="fp32")
+        self.recorders = {name: Recorder(engine) for name, engine in self._engines.items()}
+        self._engines = cast("dict[str, Engine]", self.recorders)
+
+
+def list_images(folder: Path) -> list[Item]:
+    found = list(sources.folder(folder).items)
+    if not found:
+        raise InputError(
+            f"There are no images in {folder} to calibrate with.",
+            expected="files that end in " + ", ".join(sources.READ),
+            remedy="--images with a folder of pictures like those to come, a hundred or so",
+        )
+    return found
+
+
+def take_samples(
+    bundle: LoadedBundle,
+    items: list[Item],
+    count: int,
+    backend: str,
+    progress: Callable[[], None] = lambda: None,
+) -> Samples:
+    """`count` images drawn from all, always the same ones. What cannot be read is passed over."""
+    samples = Samples()
+    with RecordedChain(bundle, backend) as chain:
+        for place in np.random.default_rng(0).permutation(len(items)):
+            if len(samples.images) == count:
+                break
+            _take(chain, items[place], samples)
+            progress()
+    if not samples.images:
+        raise InputError(
+            "None of the images can be used for calibration.",
+            got=f"{len(samples.unreadable)} tried; the first: {samples.unreadable[0]}",
+            expected="images that dermedge infer can judge",
+        )
+    return samples
+
+
+def _take(chain: RecordedChain, item: Item, samples: Samples) -> None:
+    loaded = item.load(lambda source, sha256: False)
+    if loaded.frame is None:
+        why = loaded.error.one_line if loaded.error else "it holds no picture"
+        samples.unreadable.append(f"{item.source}: {why}")
+        return
+    analysis: Analysis = chain.analyse(loaded.frame)
+    if analysis.combined is None:
+        samples.unreadable.append(f"{item.source}: {analysis.result.reason}")
+        return
+    samples.images.append(Image(item.source, loaded.sha256))
+    samples.combined.append(analysis.combined)
+    if chain.bundle.spec.chain.segment is not None and analysis.lesion is None:
+        samples.without_lesion += 1
+    for name, recorder in chain.recorders.items():
+        samples.feeds.setdefault(name, []).append(recorder.feeds)
+        samples.said.setdefault(name, []).append(recorder.said)
