@@ -142,16 +142,9 @@ def _select(
     all_images: bool,
 ) -> Selection:
     from calibration.evaluation.selection import choose, join, rename_labels
+    from calibration.label_map import parse_map
 
-    pairs = {}
-    for text in names:
-        label, equals, name = text.partition("=")
-        if not label or not equals or not name:
-            raise UsageError(
-                "--map takes a label and a class.", got=text, expected="LABEL=CLASS, as nv=nevus"
-            )
-        pairs[label.strip()] = name.strip()
-    table = rename_labels(join(tables), pairs, bundles[0].spec.classes)
+    table = rename_labels(join(tables), parse_map(names), bundles[0].spec.classes)
     selection = choose(table, [one.spec for one in bundles], split, all_images)
     for why, many in selection.left_out.items():
         click.echo(f"{many:,} images are left out: {why}.", err=True)

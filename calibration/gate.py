@@ -59,6 +59,7 @@ def command(
     from calibration.gating.recording import record
     from calibration.gating.screen import progress, show
     from calibration.gating.trial import against_reference, among_folds
+    from calibration.label_map import parse_map
     from runtime.backends.registry import choose_backend
     from runtime.bundle_files import load_bundle
 
@@ -66,7 +67,7 @@ def command(
     bundle = load_bundle(candidate)
     references = [load_bundle(path) for path in ((reference,) if reference else (*folds, *more))]
     _require_writable([bundle, *references], out)
-    known = open_data(data, bundle.spec.classes, _mapping(mapping), split)
+    known = open_data(data, bundle.spec.classes, parse_map(mapping), split)
     backend = choose_backend(backend)
     if reference is not None:
         trial = against_reference(references[0], bundle, known, backend)
@@ -120,20 +121,6 @@ def _require_writable(bundles: list[LoadedBundle], out: Path | None) -> None:
 
         with writing(out):
             out.mkdir(parents=True, exist_ok=True)
-
-
-def _mapping(pairs: tuple[str, ...]) -> dict[str, str]:
-    mapping = {}
-    for pair in pairs:
-        label, equals, name = pair.partition("=")
-        if not equals or not label or not name:
-            raise UsageError(
-                "A --map is not of the form LABEL=CLASS.",
-                got=pair,
-                expected="for example --map nv=nevus",
-            )
-        mapping[label] = name
-    return mapping
 
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ import click
 from runtime.command import Number, Verb
 
 if TYPE_CHECKING:
-    from calibration.int8_bundle import Order
-    from calibration.int8_record import CalibrationRecord
+    from calibration.quantising.bundle import Order
+    from calibration.quantising.record import CalibrationRecord
     from runtime.bundle_files import LoadedBundle
 
 EPILOG = """\b
@@ -93,7 +93,7 @@ def command(
 
     Each model keeps its float file. An engine that is no faster with 8 bits goes on using it.
     """
-    from calibration.int8_bundle import Order
+    from calibration.quantising.bundle import Order
 
     order = Order(bundle, images, out, method, count, budget, mask_agreement, models, backends)
     made, record = _run_with_progress(order)
@@ -105,7 +105,7 @@ def _run_with_progress(order: Order) -> tuple[LoadedBundle, CalibrationRecord]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from calibration.int8_bundle import quantise_bundle
+    from calibration.quantising.bundle import quantise_bundle
 
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}"))
     with Progress(
@@ -125,7 +125,7 @@ def _show(record: CalibrationRecord) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from calibration.int8_report import cells, chain_sentence
+    from calibration.quantising.report import cells, chain_sentence
 
     console = Console()
     table = Table(title="Quantised", title_justify="left")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from calibration.label_map import class_of
 from runtime.bundle import Bundle
 from runtime.errors import UsageError
 from train.data.table import Sample, Table
@@ -53,14 +54,7 @@ def rename_labels(table: Table, names: Mapping[str, str], classes: Sequence[str]
                 got=f"labels {', '.join(found) or 'none'}; classes {', '.join(classes)}",
                 expected="LABEL=CLASS, a label of the data and a class of the bundle",
             )
-    spelling = {name.lower(): name for name in classes}
-
-    def renamed(label: str | None) -> str | None:
-        if label is None:
-            return None
-        return names.get(label) or spelling.get(label.lower(), label)
-
-    samples = [replace(s, label=renamed(s.label)) for s in table]
+    samples = [replace(s, label=class_of(s.label, names, classes)) for s in table]
     return _joined(samples, table.name)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from calibration.label_map import class_of
 from runtime.errors import UsageError
 from train.data.open_dataset import open_dataset
 from train.data.table import Sample, Table
@@ -51,10 +52,10 @@ def open_data(
 ) -> Data:
     tables = [open_dataset(path, None if mapping else classes) for path in paths]
     notes = [warning for table in tables for warning in table.warnings]
-    samples = [_spelled(sample, classes) for table in tables for sample in table]
+    samples = [sample for table in tables for sample in table]
     parts = [list(table) for table in tables] if len(tables) > 1 else []
     trainings = dict(_training(part, classes) for part in [*parts, samples])
-    mapped = [replace(s, label=mapping.get(s.label or "", s.label)) for s in samples]
+    mapped = [replace(s, label=class_of(s.label, mapping, classes)) for s in samples]
     labelled = [s for s in mapped if s.label is not None]
     _require_classes(labelled, classes)
     if len(labelled) < len(samples):
@@ -109,15 +110,10 @@ def held_out(data: Data, fold: LoadedBundle) -> Table:
     return table
 
 
-def _spelled(sample: Sample, classes: Sequence[str]) -> Sample:
-    """A label in the bundle's spelling, whatever its case, as readers do where they know it."""
-    same = (name for name in classes if name.lower() == (sample.label or "").lower())
-    return replace(sample, label=next(same, sample.label))
-
-
 def _training(samples: Sequence[Sample], classes: Sequence[str]) -> tuple[str, frozenset[str]]:
     """What training takes of a data set: labelled images that no publisher set aside for tests."""
-    taken = [_spelled(s, classes) for s in samples if s.split != "test" and s.label is not None]
+    labelled = (s for s in samples if s.split != "test" and s.label is not None)
+    taken = [replace(s, label=class_of(s.label, {}, classes)) for s in labelled]
     table = Table.of("training", taken)
     return table.digest, frozenset(table.ids)
 

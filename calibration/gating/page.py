@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from calibration.gating.drawings import Point, differences, histogram, scatter
 from runtime.out_folder import write_whole
+from runtime.reporting.document import asset, head
 from runtime.reporting.markup import Child, Markup, el, facts_list
 from runtime.reporting.wording import count
 
@@ -41,33 +39,13 @@ def write_report(findings: Findings, folder: Path) -> Path:
 
 
 def render(findings: Findings) -> Iterator[str]:
-    own = (resources.files("runtime.reporting") / "style.css").read_text(encoding="utf-8")
-    style = Markup(own + STYLE)
-    yield f'<!doctype html>\n<html lang="en">\n{_head(style, findings)}\n<body>\n'
+    style = Markup(asset("style.css") + STYLE)
+    title = f"Gate · {_name(findings.candidate)}"
+    yield f'<!doctype html>\n<html lang="en">\n{head(title, style)}\n<body>\n'
     yield from (_masthead(findings), _checks(findings), _sides(findings), _plots(findings))
     yield from (_flips(findings), _facts(findings))
     yield el("footer", el("p", "Made by dermedge. Decision support, not a diagnosis."))
     yield "\n</body>\n</html>\n"
-
-
-def _head(style: Markup, findings: Findings) -> Markup:
-    """The policy lets the page load nothing and run nothing."""
-    hashed = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    policy = (
-        "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; "
-        f"style-src 'sha256-{hashed}'"
-    )
-    return el(
-        "head",
-        el("meta", charset="utf-8"),
-        Markup(f'<meta http-equiv="Content-Security-Policy" content="{policy}"/>'),
-        el("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        el("meta", name="color-scheme", content="light dark"),
-        el("meta", name="referrer", content="no-referrer"),
-        el("link", rel="icon", href="data:,"),
-        el("title", f"Gate · {_name(findings.candidate)}"),
-        el("style", style),
-    )
 
 
 def _masthead(findings: Findings) -> Markup:

@@ -14,12 +14,18 @@ import pytest
 from click.testing import CliRunner, Result
 from onnx import numpy_helper
 
-from calibration.int8_record import CalibrationRecord
+from calibration.quantising.record import CalibrationRecord
 from calibration.quantize import command
 from runtime.bundle_files import LoadedBundle, load_bundle
 from runtime.chain import open_chain
 from tests.bundle_factory import make_bundle, picture
-from tests.calibration.conv_bundle import MEMBERS, OTHER, PLAIN, make_conv_bundle, write_images
+from tests.calibration.quantising.conv_bundle import (
+    MEMBERS,
+    OTHER,
+    PLAIN,
+    make_conv_bundle,
+    write_images,
+)
 
 
 def quantize(*arguments: object) -> Result:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from calibration.int8_record import GroupRecord, LossRecord, ModelRecord, SpeedRecord
-from calibration.loss import MASK, Judge, Loss
-from calibration.quantise_model import Quantised, fp32_size
+from calibration.quantising.loss import MASK, Judge, Loss
+from calibration.quantising.model import Quantised, fp32_size
+from calibration.quantising.record import GroupRecord, LossRecord, ModelRecord, SpeedRecord
 from runtime.backends.registry import BACKENDS, available_backends
 
 if TYPE_CHECKING:
-    from calibration.int8_bundle import Order
+    from calibration.quantising.bundle import Order
     from runtime.bundle_files import LoadedBundle
 
 MADE_FOR_INT8 = "tensorrt"

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from calibration.qdq import LEVELS
+from calibration.quantising.qdq import LEVELS
 
 Counts = npt.NDArray[np.int64]
 Feeds = Mapping[str, npt.NDArray[np.float32]]

@@ -9,13 +9,13 @@ import numpy as np
 import onnx
 import pytest
 
-from calibration.placement import find_sites
-from calibration.qdq import at_opset, insert
+from calibration.quantising.placement import find_sites
+from calibration.quantising.qdq import at_opset, insert
 from runtime import demo
 from runtime.bundle_files import load_bundle
 from runtime.half import to_half
 from tests.bundle_factory import SIZE
-from tests.calibration.conv_bundle import member, segmenter
+from tests.calibration.quantising.conv_bundle import member, segmenter
 from tests.export.test_tensorrt import build
 
 pytestmark = pytest.mark.slow

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import onnx
 
-from calibration.loss import Judge, Loss
-from calibration.placement import Site
-from calibration.qdq import insert
+from calibration.quantising.loss import Judge, Loss
+from calibration.quantising.placement import Site
+from calibration.quantising.qdq import insert
 
 GROUP_IMAGES = 16
 

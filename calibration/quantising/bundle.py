@@ -9,13 +9,13 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from calibration import int8_report
-from calibration.chain_check import compare_chains
-from calibration.int8_record import FILE, CalibrationRecord, ImageRecord, ModelRecord
-from calibration.loss import MASK, Judge
-from calibration.model_record import backends_for, model_record
-from calibration.quantise_model import Quantised, quantise_model
-from calibration.samples import Samples, list_images, take_samples
+from calibration.quantising import report
+from calibration.quantising.chain_check import compare_chains
+from calibration.quantising.loss import MASK, Judge
+from calibration.quantising.model import Quantised, quantise_model
+from calibration.quantising.model_record import backends_for, model_record
+from calibration.quantising.record import FILE, CalibrationRecord, ImageRecord, ModelRecord
+from calibration.quantising.samples import Samples, list_images, take_samples
 from runtime import machine
 from runtime.backends.registry import BACKENDS, available_backends, choose_backend
 from runtime.bundle_files import LoadedBundle, fields_of, load_bundle, seal
@@ -112,7 +112,7 @@ def _finish(
     chain = compare_chains(making.seal(), items, samples, backends[0], lambda: step("chain"))
     record = record.model_copy(update={"chain": chain, "golden_dropped": tuple(dropped)})
     (making.folder / FILE).write_text(record.to_json(), encoding="utf-8")
-    int8_report.write_files(making.folder, record)
+    report.write_files(making.folder, record)
     metrics = making.fields["provenance"]["metrics"]
     for name, model in record.models.items():
         if model.loss is not None:
@@ -193,7 +193,7 @@ def _record(
         unreadable=tuple(samples.unreadable),
         without_lesion=samples.without_lesion,
         models=models,
-        versions=int8_report.versions(),
+        versions=report.versions(),
         machine={"cpu": machine.cpu()[0], "cores": machine.usable_cores()},
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
-from calibration.int8_record import CalibrationRecord, ModelRecord
+from calibration.quantising.record import CalibrationRecord, ModelRecord
 
 CSV, PLOT, CARD = "sensitivity.csv", "sensitivity.png", "card.md"
 HEADING = "## Precision"

@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calibration.ranges import BINS, METHODS, Magnitudes, by_entropy, by_minmax, by_percentile
+from calibration.quantising.ranges import (
+    BINS,
+    METHODS,
+    Magnitudes,
+    by_entropy,
+    by_minmax,
+    by_percentile,
+)
 
 RNG = np.random.default_rng(0)
 

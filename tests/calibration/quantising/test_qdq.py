@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from onnx.reference import ReferenceEvaluator
 
-from calibration.placement import find_sites
-from calibration.qdq import SMALLEST, at_opset, insert, quantise_weight
-from calibration.ranges import measure
+from calibration.quantising.placement import find_sites
+from calibration.quantising.qdq import SMALLEST, at_opset, insert, quantise_weight
+from calibration.quantising.ranges import measure
 from runtime import demo
 from runtime.backends.base import Graph
 from runtime.backends.registry import load_graph
 from runtime.bundle_files import load_bundle
 from runtime.half import to_half
 from tests.bundle_factory import SIZE
-from tests.calibration.conv_bundle import member
+from tests.calibration.quantising.conv_bundle import member
 
 RNG = np.random.default_rng(3)
 FEEDS = {"image": RNG.random((1, 3, SIZE, SIZE), dtype=np.float32)}

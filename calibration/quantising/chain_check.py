@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from calibration.int8_record import ChainRecord
-from calibration.samples import Samples
+from calibration.quantising.record import ChainRecord
+from calibration.quantising.samples import Samples
 from runtime.decision import temper
 from runtime.errors import DermedgeError
 from runtime.host_chain import HostChain

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
 
-from calibration.placement import Site
+from calibration.quantising.placement import Site
 from runtime.errors import DermedgeError
 
 OPSET = 19  # the first in which scales may have 16 bits

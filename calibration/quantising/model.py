@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import onnx
 
-from calibration.loss import Judge, Loss
-from calibration.placement import find_sites
-from calibration.qdq import at_opset
-from calibration.ranges import METHODS, measure
-from calibration.sensitivity import Fitted, Trials, fit
-from calibration.speed import File, Speed, compare_speed
+from calibration.quantising.loss import Judge, Loss
+from calibration.quantising.placement import find_sites
+from calibration.quantising.qdq import at_opset
+from calibration.quantising.ranges import METHODS, measure
+from calibration.quantising.sensitivity import Fitted, Trials, fit
+from calibration.quantising.speed import File, Speed, compare_speed
 from runtime.backends.registry import choose_variant
 from runtime.errors import DermedgeError
 from runtime.half import to_half

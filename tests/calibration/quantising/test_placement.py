@@ -7,10 +7,10 @@ import onnx
 import pytest
 from onnx import helper
 
-from calibration.placement import MOST_GROUPS, find_sites
+from calibration.quantising.placement import MOST_GROUPS, find_sites
 from tests.bundle_factory import WEIGHTS, model
 from tests.bundle_factory import member as plain_member
-from tests.calibration.conv_bundle import member, segmenter
+from tests.calibration.quantising.conv_bundle import member, segmenter
 
 SIDE = 8
 

@@ -1,0 +1,28 @@
+"""`--map LABEL=CLASS`: what a data set calls a disease, and what the bundle calls it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from runtime.errors import UsageError
+
+
+def parse_map(pairs: Sequence[str]) -> dict[str, str]:
+    names = {}
+    for pair in pairs:
+        label, equals, name = (part.strip() for part in pair.partition("="))
+        if not label or not equals or not name:
+            raise UsageError(
+                "--map takes a label and a class.",
+                got=pair,
+                expected="LABEL=CLASS, for example nv=nevus",
+            )
+        names[label] = name
+    return names
+
+
+def class_of(label: str | None, names: Mapping[str, str], classes: Sequence[str]) -> str | None:
+    """The bundle's name for a label: as told by `names`, else its own whatever the case."""
+    if label is None or label in names:
+        return names.get(label or "")
+    return next((name for name in classes if name.lower() == label.lower()), label)
