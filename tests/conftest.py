@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,11 @@ settings.register_profile("house", deadline=None, print_blob=True)
 # In CI the examples are the same each time: what fails there is the change, not the draw.
 settings.register_profile("repeated", settings.get_profile("house"), derandomize=True)
 settings.load_profile("repeated" if os.environ.get("CI") else "house")
+
+
+# Where tests run in the background Ctrl-C is ignored, by every process they start as well; those
+# that are to be stopped by it have to hear it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
