@@ -60,7 +60,7 @@ Figures are of a data set. It is decision support, not a diagnosis.
     metavar="LABEL=CLASS",
     help="What the bundle calls a label of the data.",
 )
-@click.option("--backend", default="auto", show_default=True, help="auto, openvino or onnxruntime.")
+@click.option("--backend", default="auto", show_default=True, help="The engine.")
 @click.option("--all-images", is_flag=True, help="Of a fold's bundle, training images too.")
 @click.option(
     "--copies/--no-copies",
@@ -86,6 +86,7 @@ def command(
     from calibration.evaluation.selection import check_alike, check_enough
     from runtime.backends.registry import choose_backend
     from runtime.bundle_files import load_bundle
+    from runtime.results import writing
     from train.data.fingerprints import Fingerprints, default_cache
     from train.data.open_dataset import open_dataset
 
@@ -99,7 +100,8 @@ def command(
     selection = _select(titled, bundles, names, split, all_images)
     if not predictions_only:
         check_enough(selection, bundles[0].spec.positive)
-    _make(out)
+    with writing(out):  # now, and not after an hour of judging
+        out.mkdir(parents=True, exist_ok=True)
     judged = _judge(bundles, selection, chosen)
     store = Fingerprints(default_cache()) if copies else None
     _write(out, judged, bundles, selection, None if predictions_only else (opened, store))
@@ -149,16 +151,6 @@ def _select(
     for why, many in selection.left_out.items():
         click.echo(f"{many:,} images are left out: {why}.", err=True)
     return selection
-
-
-def _make(folder: Path) -> None:
-    """Now, and not after an hour of judging."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as exc:
-        raise UsageError(
-            f"{folder} cannot be written to.", got=exc.strerror, remedy="Name another --out."
-        ) from exc
 
 
 def _judge(bundles: Sequence[LoadedBundle], selection: Selection, backend: str) -> Judged:

@@ -16,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 
 from runtime.judging import judge_ahead, open_chains
-from runtime.machine import usable_cores
 from runtime.prefetch import load_ahead
 from runtime.sources import Item, load_image
 from train.data.table import Sample, Table, metadata
@@ -34,8 +33,6 @@ Flags = npt.NDArray[np.bool_]
 Mask = npt.NDArray[np.uint8]
 
 MeasureSkin = Callable[["Image", "Lesion"], float]
-
-DECODERS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,28 +73,28 @@ class Judged:
                 row[:] = [judgement.result.probabilities[name] for name in self.classes]
         return rows
 
-    @property
+    @cached_property
     def scores(self) -> Floats:
         return self.probabilities[:, self.classes.index(self.score)]
 
-    @property
+    @cached_property
     def scored(self) -> Flags:
         return np.asarray(np.isfinite(self.probabilities).all(axis=1))
 
-    @property
+    @cached_property
     def targets(self) -> npt.NDArray[np.int64]:
         """Labels as positions in the bundle's classes, which all of them must be among."""
         return self.table.with_classes(self.classes).targets
 
-    @property
+    @cached_property
     def malignant(self) -> Flags:
         return np.isin(self.targets, [self.classes.index(name) for name in self.positive])
 
-    @property
+    @cached_property
     def statuses(self) -> tuple[str, ...]:
         return tuple(j.result.status if j.result else "unreadable" for j in self.judgements)
 
-    @property
+    @cached_property
     def skin(self) -> Floats:
         return np.array([judgement.skin for judgement in self.judgements], dtype=np.float64)
 
@@ -106,11 +103,6 @@ class Judged:
         place = {name: row for row, name in enumerate(self.table.ids)}
         kept = tuple(self.judgements[place[name]] for name in ids)
         return replace(self, table=self.table.select(ids), judgements=kept)
-
-    def milliseconds(self, stage: str = "total") -> Floats:
-        """Of each image that went through the chain."""
-        results = (j.result for j in self.judgements if j.result is not None)
-        return np.array([r.timing_ms[stage] for r in results if stage in r.timing_ms])
 
 
 def judge(
@@ -150,9 +142,8 @@ def _each(
     measure_skin: MeasureSkin | None,
 ) -> Iterator[Judgement]:
     known = {sample.id: metadata(sample) for sample in table}
-    workers = min(DECODERS, usable_cores())
     with open_chains(bundle, backend, precision=precision) as chains:
-        ahead = load_ahead(map(_item, table), lambda source, sha256: False, workers)
+        ahead = load_ahead(map(_item, table), lambda source, sha256: False)
         judged = judge_ahead(chains, ahead, lambda file: known[file])
         with closing(ahead), closing(judged):
             for _, loaded, analysis in judged:

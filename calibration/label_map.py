@@ -15,7 +15,8 @@ def parse_map(pairs: Sequence[str]) -> dict[str, str]:
             raise UsageError(
                 "--map takes a label and a class.",
                 got=pair,
-                expected="LABEL=CLASS, for example nv=nevus",
+                expected="LABEL=CLASS",
+                remedy="--map nv=nevus, once for each label that has another name",
             )
         names[label] = name
     return names
@@ -23,6 +24,6 @@ def parse_map(pairs: Sequence[str]) -> dict[str, str]:
 
 def class_of(label: str | None, names: Mapping[str, str], classes: Sequence[str]) -> str | None:
     """The bundle's name for a label: as told by `names`, else its own whatever the case."""
-    if label is None or label in names:
-        return names.get(label or "")
-    return next((name for name in classes if name.lower() == label.lower()), label)
+    if label is None:
+        return None
+    return names.get(label) or next((c for c in classes if c.lower() == label.lower()), label)

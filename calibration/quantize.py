@@ -21,7 +21,7 @@ Examples:
   dermedge quantize --bundle B --images photos --out B8 --budget 0.01 --models segmenter
 
 The images need no labels. Take pictures like those to come, and none that the bundle is judged
-on afterwards. 8 bits change what a bundle says: let dermedge evaluate compare both.
+on afterwards. 8 bits change what a bundle says: dermedge gate holds it against the float one.
 """
 METHODS = ("auto", "entropy", "percentile", "minmax")
 

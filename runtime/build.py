@@ -196,7 +196,9 @@ def _ranges(folder: Path | None, model: str) -> Path | None:
         return None
     if not folder.is_dir():
         raise UsageError(
-            f"{folder} is not a folder.", expected="a folder with MODEL.cache files in it"
+            f"{folder} is not a folder.",
+            expected="a folder with MODEL.cache files in it",
+            remedy="name the folder, or leave --calibration out to build for 16 bits",
         )
     path = folder / f"{model}.cache"
     return path.resolve() if path.is_file() else None
@@ -233,8 +235,10 @@ def _print_table(bundle: LoadedBundle, outcomes: list[Outcome], folder: Path) ->
 
 def _target(key: EngineKey) -> str:
     """TensorRT-RTX compiles for families of GPUs, whether or not one of them is here."""
+    from runtime.backends.engine_key import PORTABLE_WORDS
+
     if key.flavour == "tensorrt_rtx":
-        return "any GPU of compute capability 8.0, 8.6, 8.9, 12.0 or newer"
+        return f"any GPU of compute capability {PORTABLE_WORDS}"
     return f"{key.home.gpu} ({key.home.capability})"
 
 

@@ -27,6 +27,7 @@ EXTRA_OF = {
     "timm": "train",
     "segmentation_models_pytorch": "train",
     "lightning": "train",
+    "scipy": "calibration",
     "sklearn": "calibration",
     "yaml": "train",
     "onnx": "export",

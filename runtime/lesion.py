@@ -122,8 +122,11 @@ def cut_view(frame: Image, view: ViewSpec, lesion: Lesion | None) -> Image:
     crop = box.cut(frame)
     if view.background == "keep" or lesion is None:
         return crop
-    mask_height, mask_width = lesion.mask.shape
-    # The nearest mask sample of pixel i is floor((i + ½) · mask / frame), in integers.
-    rows = (2 * np.arange(box.y, box.y + box.height) + 1) * mask_height // (2 * height)
-    columns = (2 * np.arange(box.x, box.x + box.width) + 1) * mask_width // (2 * width)
-    return crop * lesion.mask[np.ix_(rows, columns)][..., None]
+    return crop * box.cut(nearest(lesion.mask, height, width))[..., None]
+
+
+def nearest(mask: Mask, height: int, width: int) -> Mask:
+    """A mask at another size: pixel i takes the sample floor((i + ½) · mask / pixels)."""
+    rows = (2 * np.arange(height) + 1) * mask.shape[0] // (2 * height)
+    columns = (2 * np.arange(width) + 1) * mask.shape[1] // (2 * width)
+    return mask[np.ix_(rows, columns)]

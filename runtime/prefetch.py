@@ -12,8 +12,10 @@ from contextlib import suppress
 from queue import Full, Queue
 from threading import Event, Thread
 
+from runtime.machine import usable_cores
 from runtime.sources import Item, Known, Loaded
 
+WORKERS = 2  # threads that decode, where there are as many cores
 DEPTH = 3  # items decoded or being decoded, beside the one that the chain has
 POLL_SECONDS = 0.1  # how soon a feeder that has nowhere to put notices that it may stop
 
@@ -21,9 +23,10 @@ _Ahead = tuple[Item, "Future[Loaded]"] | BaseException | None
 
 
 def load_ahead(
-    items: Iterator[Item], known: Known, workers: int
+    items: Iterator[Item], known: Known, workers: int | None = None
 ) -> Generator[tuple[Item, Loaded], None, None]:
     """Every item with what it loaded, in the order of the items. Close it to stop early."""
+    workers = min(WORKERS, usable_cores()) if workers is None else workers
     queue: Queue[_Ahead] = Queue(DEPTH)
     stop = Event()
     with ThreadPoolExecutor(workers, "decode") as pool:

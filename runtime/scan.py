@@ -1,8 +1,8 @@
 """The scan: decode threads → chains → writer thread. Ordered, bounded, and safe to kill.
 
-A picture's overlay is written before its record, and a
-record before the next one's, so whatever has a record has everything. What a kill loses is work
-that has no record yet, and the next run does that again.
+A picture's overlay is written before its record, and a record before the next one's, so whatever
+has a record has everything. What a kill loses is work that has no record yet, and the next run
+does that again.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING
 import cv2
 
 from runtime.judging import Metadata, judge_ahead
-from runtime.machine import usable_cores
 from runtime.out_folder import OutFolder
 from runtime.overlay import draw_overlay, overlay_name
 from runtime.prefetch import load_ahead
@@ -66,12 +65,11 @@ def scan(
 ) -> Progress:
     """Record every item of `sources` that is not recorded yet. `report` is told after each."""
     progress = Progress(started=perf_counter())
-    workers = min(2, usable_cores())
 
     def known(source: str, sha256: str) -> bool:
         return key_of(source, sha256) in out.done
 
-    ahead = load_ahead(sources.items, known, workers)
+    ahead = load_ahead(sources.items, known)
     judged = judge_ahead(chains, ahead, metadata)
     with (
         _one_opencv_thread(),

@@ -25,6 +25,7 @@ from runtime.lesion import clean_mask
 from runtime.specs import PreprocessSpec
 from train import networks
 from train.batchnorm import has_folded_batchnorm, restore_batchnorm
+from train.data.metrics import overlap
 from train.data.splits import holdout
 from train.data.table import Table
 from train.datasets import ViewDataset
@@ -303,11 +304,9 @@ class Pipeline:
 
     def _segmentation_figures(self) -> dict[str, float]:
         truth = np.load(self.out / "views" / "masks" / "pixels.npy", mmap_mode="r")
-        both = np.array([(a & b).sum() for a, b in zip(truth, self._masks, strict=True)])
-        either = np.array([(a | b).sum() for a, b in zip(truth, self._masks, strict=True)])
-        jaccard = np.where(either > 0, both / np.maximum(either, 1), 1.0)
-        dice = np.where(either > 0, 2 * both / np.maximum(both + either, 1), 1.0)
-        return {"jaccard": round(float(jaccard.mean()), 4), "dice": round(float(dice.mean()), 4)}
+        pairs = zip(truth, self._masks, strict=True)
+        dice, jaccard = np.mean([overlap(*pair) for pair in pairs], axis=0)
+        return {"jaccard": round(float(jaccard), 4), "dice": round(float(dice), 4)}
 
 
 def _named(part: str) -> str:

@@ -1,17 +1,17 @@
 """Whether a bundle was trained on the images that it is evaluated on, as far as can be told.
 
-A bundle knows the digests of its training sets, not their images: where a digest is met, the
-images are known one by one, and those shared, or shown again under another name, can be counted.
-Where none is met, a training set of the same name is a suspicion.
+Where a training set is recognised its images are known one by one, and those shared, or shown
+again under another name, can be counted. Where none is, one of the same name is a suspicion.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from calibration.evaluation.selection import Selection, join
+from calibration.training_images import recognised, seen_ids, training_sets
 from runtime.bundle import Bundle
 from train.data.fingerprints import Fingerprints, Progress
 from train.data.overlaps import Overlap, find_overlaps, find_within
@@ -75,16 +75,17 @@ def find_leaks(
     store: Fingerprints | None,
     progress: Progress | None = None,
 ) -> Leaks:
-    """`opened` are the tables as their readers gave them: digests are of those. Without a store
-    no image is compared with another."""
+    """`opened` are the tables as their readers gave them. Without a store no image is compared
+    with another."""
     whole = join(opened)
-    training = [_training_ids(opened, bundle) for bundle in bundles]
+    sets = training_sets(opened, bundles[0].classes)
+    training = [seen_ids(sets, bundle) for bundle in bundles]
     shared: int | None = None
     copies: list[Overlap] | None = None
-    if any(ids is not None for ids in training):
+    if any(recognised(sets, bundle) for bundle in bundles):
         shared, copies = 0, None if store is None else []
         for part, ids in zip(selection.parts, training, strict=True):
-            here = [name for name in part.ids if name in (ids or ())]
+            here = [name for name in part.ids if name in ids]
             shared += len(here)
             if copies is not None and ids:
                 fresh = part.select([name for name in part.ids if name not in ids])
@@ -99,33 +100,6 @@ def find_leaks(
         repeats,
         not selection.held_out and _same_name(selection.table, bundles),
     )
-
-
-def _training_ids(opened: Sequence[Table], bundle: Bundle) -> set[str] | None:
-    """What the bundle's networks saw, where one of its training sets is recognised."""
-    sets = bundle.provenance.data
-    digests = {data.sha256 for data in sets}
-    sizes = {data.images for data in sets}
-    found: set[str] | None = None
-    for table in _candidates(opened):
-        if (len(table) in sizes or 0 in sizes) and table.digest in digests:
-            found = (found or set()) | set(table.ids)
-    return None if found is None else found - set(bundle.provenance.held_out)
-
-
-def _candidates(opened: Sequence[Table]) -> Iterator[Table]:
-    """Parts of the data that training may have been given: it leaves the test split aside."""
-    tables = [*opened, join(opened)] if len(opened) > 1 else list(opened)
-    seen: set[tuple[str, ...]] = set()
-    for table in tables:
-        labelled = [s for s in table if s.label is not None]
-        parts = [labelled, [s for s in labelled if s.split != "test"]]
-        parts += [[s for s in labelled if s.split == split] for split in table.splits]
-        for part in parts:
-            ids = tuple(s.id for s in part)
-            if part and ids not in seen:
-                seen.add(ids)
-                yield Table.of(table.name, part)
 
 
 def _same_name(table: Table, bundles: Sequence[Bundle]) -> bool:

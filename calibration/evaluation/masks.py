@@ -1,7 +1,7 @@
 """How well the lesion was outlined: Dice and Jaccard against masks drawn by people.
 
-They are counted at the truth's own resolution. The predicted mask is small and is enlarged by the
-nearest sample, the rule by which the chain cuts a lesion out (runtime/lesion.py).
+They are counted at the truth's own resolution: the predicted mask is enlarged to it by the rule by
+which the chain cuts a lesion out.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ import numpy.typing as npt
 
 from calibration.judged import Judged, Judgement
 from runtime.errors import InputError
+from runtime.lesion import nearest
 from train.data.content import read_bytes
+from train.data.metrics import overlap
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.uint8]
@@ -55,7 +57,7 @@ def _compare(file: Path | None, judgement: Judgement) -> tuple[float, float]:
     found = judgement.mask
     if found is None:  # no lesion was found, which is an answer
         return overlap(truth, np.zeros_like(truth))
-    return overlap(truth, enlarge(found, *truth.shape))
+    return overlap(truth, nearest(found, *truth.shape))
 
 
 def read_mask(file: Path) -> Mask:
@@ -69,18 +71,3 @@ def read_mask(file: Path) -> Mask:
             remedy="Save it as PNG, or remove it from the table.",
         )
     return (np.asarray(image) > 127).astype(np.uint8)
-
-
-def enlarge(mask: Mask, height: int, width: int) -> Mask:
-    rows = (2 * np.arange(height) + 1) * mask.shape[0] // (2 * height)
-    columns = (2 * np.arange(width) + 1) * mask.shape[1] // (2 * width)
-    return mask[np.ix_(rows, columns)]
-
-
-def overlap(truth: Mask, found: Mask) -> tuple[float, float]:
-    """Dice and Jaccard. Two empty masks agree."""
-    both = int(np.count_nonzero(truth & found))
-    sizes = int(np.count_nonzero(truth)) + int(np.count_nonzero(found))
-    if sizes == 0:
-        return 1.0, 1.0
-    return 2 * both / sizes, both / (sizes - both)

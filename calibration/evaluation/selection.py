@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from calibration.label_map import class_of
 from runtime.bundle import Bundle
@@ -22,17 +23,17 @@ class Selection:
     held_out: bool  # whether only images kept from the bundle's training were taken
     left_out: dict[str, int]
 
-    @property
+    @cached_property
     def table(self) -> Table:
         return _joined([sample for part in self.parts for sample in part], self.parts[0].name)
 
-    @property
+    @cached_property
     def known(self) -> Table:
         """Images of the bundle's classes: what figures can be computed from."""
         samples = [s for s in self.table if s.label in self.classes]
         return Table.of(self.table.name, samples, self.classes)
 
-    @property
+    @cached_property
     def strangers(self) -> Table:
         """Images with a label that the bundle does not know."""
         samples = [s for s in self.table if s.label is not None and s.label not in self.classes]

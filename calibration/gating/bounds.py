@@ -6,7 +6,7 @@ loses 3 of 100 shows one time in twenty. So what is held against a limit is a bo
 
 from __future__ import annotations
 
-from math import ceil, exp, floor, lgamma, log, log1p, sqrt
+from math import ceil, floor, sqrt
 from statistics import NormalDist
 
 LEVEL = 0.95  # one-sided
@@ -16,25 +16,17 @@ MOST = 10_000_000  # positives; a limit that needs more cannot be met in practic
 
 def binomial_upper(hits: int, count: int, level: float = LEVEL) -> float:
     """Clopper and Pearson's exact upper bound of a proportion: 1 − 0.05^(1/n) for no hit."""
-    if hits >= count:
-        return 1.0
-    if hits == 0:
-        return float(1 - (1 - level) ** (1 / count))
-    low, high = hits / count, 1.0
-    for _ in range(STEPS):
-        middle = (low + high) / 2
-        if _at_most(hits, count, middle) > 1 - level:
-            low = middle
-        else:
-            high = middle
-    return high
+    from scipy.special import betaincinv
+
+    return 1.0 if hits >= count else float(betaincinv(hits + 1, count - hits, level))
 
 
 def score_upper(lost: int, gained: int, count: int, level: float = LEVEL) -> float:
     """Tango's score bound for the difference of two paired proportions, (lost − gained) / count.
 
     It is the difference that what was seen is just compatible with; the other unknown, how often
-    decisions are gained, is at its most likely value for that difference.
+    decisions are gained, is at its most likely value for that difference. By hand, because SciPy
+    has none.
     """
     if count == 0:
         return 1.0
@@ -86,23 +78,6 @@ def positives_needed(limit: float, lost: int = 0, gained: int = 0, count: int = 
         middle = (low + high) // 2
         low, high = (low, middle) if believed(middle) else (middle, high)
     return high
-
-
-def _at_most(hits: int, count: int, share: float) -> float:
-    """The binomial distribution's chance of at most so many hits."""
-    if share >= 1:
-        return 0.0
-    whole = lgamma(count + 1)
-    return sum(
-        exp(
-            whole
-            - lgamma(k + 1)
-            - lgamma(count - k + 1)
-            + k * log(share)
-            + (count - k) * log1p(-share)
-        )
-        for k in range(hits + 1)
-    )
 
 
 def _score(lost: int, gained: int, count: int, difference: float) -> float:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from calibration.label_map import class_of
+from calibration.training_images import TrainingSets, recognised, seen_ids, training_sets
 from runtime.errors import UsageError
 from train.data.open_dataset import open_dataset
 from train.data.table import Sample, Table
@@ -23,7 +24,7 @@ class Data:
 
     table: Table
     split: str | None
-    trainings: Mapping[str, frozenset[str]]  # by the digest that training would have noted: its ids
+    trainings: TrainingSets
     notes: tuple[str, ...]
 
     @property
@@ -32,15 +33,11 @@ class Data:
 
     def seen_by(self, spec: Bundle) -> frozenset[str]:
         """Ids among these that this bundle's networks were, or may have been, trained on."""
-        ids, held_out = frozenset(self.table.ids), frozenset(spec.provenance.held_out)
-        for data in spec.provenance.data:
-            if data.sha256 in self.trainings:
-                return self.trainings[data.sha256] - held_out
+        if recognised(self.trainings, spec):
+            return seen_ids(self.trainings, spec)
         # A part of the data, or more than it: what is not known to be held out may be known.
+        ids, held_out = frozenset(self.table.ids), frozenset(spec.provenance.held_out)
         return ids - held_out if ids & held_out else frozenset()
-
-    def trained(self, spec: Bundle) -> bool:
-        return any(data.sha256 in self.trainings for data in spec.provenance.data)
 
     def only(self, ids: frozenset[str]) -> Table:
         kept = (s for s in self.table if s.id in ids and self.split in (None, s.split))
@@ -53,8 +50,6 @@ def open_data(
     tables = [open_dataset(path, None if mapping else classes) for path in paths]
     notes = [warning for table in tables for warning in table.warnings]
     samples = [sample for table in tables for sample in table]
-    parts = [list(table) for table in tables] if len(tables) > 1 else []
-    trainings = dict(_training(part, classes) for part in [*parts, samples])
     mapped = [replace(s, label=class_of(s.label, mapping, classes)) for s in samples]
     labelled = [s for s in mapped if s.label is not None]
     _require_classes(labelled, classes)
@@ -67,7 +62,7 @@ def open_data(
             got=", ".join(repr(name) for name in table.splits) or "no image",
             remedy="leave --split out to take every image",
         )
-    return Data(table, split, trainings, tuple(notes))
+    return Data(table, split, training_sets(tables, classes), tuple(notes))
 
 
 def unseen(data: Data, bundles: Sequence[LoadedBundle]) -> tuple[Table, list[str]]:
@@ -92,7 +87,7 @@ def unseen(data: Data, bundles: Sequence[LoadedBundle]) -> tuple[Table, list[str
 def held_out(data: Data, fold: LoadedBundle) -> Table:
     """A fold's own images. Their ids mean something only in the data that the run was made with."""
     spec = fold.spec
-    if not data.trained(spec):
+    if not recognised(data.trainings, spec):
         names = ", ".join(f"{d.name} ({d.images} images)" for d in spec.provenance.data)
         raise UsageError(
             f"The data is not what {fold.path} was trained on, so its held-out ids name nothing.",
@@ -108,14 +103,6 @@ def held_out(data: Data, fold: LoadedBundle) -> Table:
             remedy="leave --split out",
         )
     return table
-
-
-def _training(samples: Sequence[Sample], classes: Sequence[str]) -> tuple[str, frozenset[str]]:
-    """What training takes of a data set: labelled images that no publisher set aside for tests."""
-    labelled = (s for s in samples if s.split != "test" and s.label is not None)
-    taken = [replace(s, label=class_of(s.label, {}, classes)) for s in labelled]
-    table = Table.of("training", taken)
-    return table.digest, frozenset(table.ids)
 
 
 def _require_classes(samples: Sequence[Sample], classes: Sequence[str]) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from calibration.gating.bounds import LEVEL, binomial_upper, loss_bound
 from calibration.gating.sides import LEAVE, OPEN, REFER, Rows, Sides
 from calibration.judged import Floats
-from train.data.metrics import auc
+from train.data.metrics import auc, mean_auc, ranked_classes
 
 NAN = float("nan")
 Figure = Callable[[Rows], tuple[float, float]]
@@ -120,7 +120,8 @@ def _measures(sides: Sides) -> Mapping[str, Figure]:
     decided, both, known = sides.decided_positives, sides.both, sides.known
     positive, targets = sides.reference.malignant, sides.reference.targets
     score = sides.reference.classes.index(sides.reference.score)
-    there = [c for c in range(len(sides.reference.classes) - 1) if (targets[both] == c).any()]
+    ranked = ranked_classes(len(sides.reference.classes))
+    there = [code for code in ranked if (targets[both] == code).any()]
     pair = sides.reference, sides.candidate
     probabilities = [judged.probabilities for judged in pair]
 
@@ -135,7 +136,7 @@ def _measures(sides: Sides) -> Mapping[str, Figure]:
 
     def of_all(rows: Rows) -> tuple[float, float]:
         rows = rows[both[rows]]
-        one, other = (_mean_auc(targets[rows], values[rows], there) for values in probabilities)
+        one, other = (mean_auc(targets[rows], values[rows], there) for values in probabilities)
         return one, other
 
     def masks(rows: Rows) -> tuple[float, float]:
@@ -156,11 +157,6 @@ def _drawn_losses(sides: Sides, measures: Mapping[str, Figure]) -> dict[str, Flo
             one, other = figure(rows)
             drawn[name].append(one - other)
     return {name: np.array([v for v in values if np.isfinite(v)]) for name, values in drawn.items()}
-
-
-def _mean_auc(targets: Rows, probabilities: Floats, classes: list[int]) -> float:
-    """Over all classes that occur but the last, the common one, as in training's figures."""
-    return float(np.mean([auc(targets == code, probabilities[:, code]) for code in classes]))
 
 
 def _share(flags: Rows) -> float:

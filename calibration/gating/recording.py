@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from calibration.card_section import put_section
 from runtime.bundle_files import fields_of, load_bundle, seal
 from runtime.errors import UsageError
 from runtime.gate_state import judged_digest
-from runtime.out_folder import write_whole
 
 if TYPE_CHECKING:
     from calibration.gating.figures import Change
     from calibration.gating.findings import Findings, Flat
     from runtime.bundle_files import LoadedBundle
 
-CARD, HEADING = "card.md", "## Gate"
+HEADING = "## Gate"
 
 
 def record(findings: Findings) -> LoadedBundle:
@@ -37,7 +36,7 @@ def record(findings: Findings) -> LoadedBundle:
         "judged": judged,
         "report": report,
     }
-    _write_card(findings, report)
+    put_section(candidate.path, HEADING, list(section_lines(findings, report)))
     return seal(candidate.path, fields)
 
 
@@ -49,27 +48,9 @@ def _refused_before(candidate: LoadedBundle, judged: str) -> int:
     return int(had.report.get("refused_before") or 0) + (not had.passed)
 
 
-def _write_card(findings: Findings, report: Flat) -> None:
-    path = findings.candidate.path / CARD
-    if not path.is_file():
-        return
-    text = path.read_text(encoding="utf-8")
-    section = "\n".join(section_lines(findings, report)) + "\n\n"
-    here = re.search(rf"^{HEADING}\n.*?(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
-    if here is not None:
-        text = text[: here.start()] + section + text[here.end() :]
-    else:  # before what tells how to check a bundle, which closes a card with the recipe
-        place = re.search(r"^## How to check it$", text, re.MULTILINE)
-        at = place.start() if place else len(text)
-        gap = "" if place or text.endswith("\n\n") else "\n"
-        text = text[:at] + gap + section + text[at:]
-    write_whole(path, text.encode("utf-8"))
-
-
 def section_lines(findings: Findings, report: Flat) -> Iterator[str]:
     figures, cost = findings.figures, findings.cost
     sides = "its fold twins' float files" if findings.folds else "the bundle it was made from"
-    yield f"{HEADING}\n"
     if findings.verdict.passed:
         yield f"**Passed** against {sides}, on {findings.data} with {findings.backend}."
     else:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from calibration.judged import Flags, Floats, Judged, Judgement
 from runtime.errors import UsageError
-from train.data.metrics import RESAMPLES
+from train.data.metrics import RESAMPLES, overlap
 from train.data.splits import make_groups
 
 Rows = npt.NDArray[np.int64]
@@ -136,5 +136,4 @@ def _overlap(one: Judgement, other: Judgement) -> float:
         return 1.0 if masks[0] is masks[1] else 0.0
     if masks[0].shape != masks[1].shape:
         return 0.0
-    union = int((masks[0] | masks[1]).sum())
-    return float((masks[0] & masks[1]).sum() / union) if union else 1.0
+    return overlap(masks[0], masks[1])[1]

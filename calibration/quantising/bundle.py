@@ -45,6 +45,10 @@ class Order:
     models: tuple[str, ...] = ()
     backends: tuple[str, ...] = ()
 
+    def budget_of(self, judge: Judge) -> float:
+        """The largest loss that is accepted, in the unit of the model's own."""
+        return 1 - self.mask_agreement if judge.measure == MASK else self.budget
+
 
 @dataclass
 class Making:
@@ -77,9 +81,8 @@ def quantise_bundle(order: Order, step: Step) -> tuple[LoadedBundle, Calibration
     made: dict[str, Quantised | str] = {}
     judges = {name: _judge(bundle, name, backends[0], samples) for name in names}
     for name, judge in judges.items():
-        budget = 1 - order.mask_agreement if judge.measure == MASK else order.budget
         made[name] = quantise_model(
-            bundle, judge, order.method, budget, backends, _for_model(step, name)
+            bundle, judge, order.method, order.budget_of(judge), backends, _for_model(step, name)
         )
     if all(isinstance(result, str) for result in made.values()):
         raise BundleError(

@@ -18,6 +18,7 @@ from runtime.backends.registry import load_graph
 from runtime.decision import softmax
 from runtime.errors import DermedgeError
 from runtime.lesion import clean_mask
+from train.data.metrics import overlap
 
 if TYPE_CHECKING:
     from runtime.backends.base import Floats
@@ -70,7 +71,8 @@ class Judge:
 
     def _one(self, got: Said, expected: Said) -> float:
         if self.segment is not None:
-            return 1.0 - jaccard(*(self._mask(said, self.segment) for said in (got, expected)))
+            masks = (self._mask(said, self.segment) for said in (got, expected))
+            return 1.0 - overlap(*masks)[1]
         change = np.abs(self.probabilities(got) - self.probabilities(expected)).max()
         return float(change) if np.isfinite(change) else 1.0
 
@@ -84,11 +86,8 @@ class Judge:
             return np.asarray(said[name][0], dtype=np.float64)
         logits = self.model.output("logits")
         if logits is None:
-            raise DermedgeError(f"'{self.name}' gives neither probabilities nor a mask to compare.")
+            raise DermedgeError(
+                f"'{self.name}' gives neither probabilities nor a mask to compare.",
+                remedy="leave it out: name the others with --models",
+            )
         return softmax(said[logits][0])
-
-
-def jaccard(one: npt.NDArray[np.uint8], other: npt.NDArray[np.uint8]) -> float:
-    """Two masks without a lesion agree."""
-    union = np.count_nonzero(one | other)
-    return np.count_nonzero(one & other) / union if union else 1.0

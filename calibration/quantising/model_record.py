@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from calibration.quantising.loss import MASK, Judge, Loss
+from calibration.quantising.loss import Judge, Loss
 from calibration.quantising.model import Quantised, fp32_size
 from calibration.quantising.record import GroupRecord, LossRecord, ModelRecord, SpeedRecord
 from runtime.backends.registry import BACKENDS, available_backends
@@ -34,8 +34,7 @@ def backends_for(made: Quantised) -> tuple[str, ...]:
 def model_record(
     bundle: LoadedBundle, judge: Judge, made: Quantised | str, order: Order
 ) -> ModelRecord:
-    budget = 1 - order.mask_agreement if judge.measure == MASK else order.budget
-    known = {"measure": judge.measure, "budget": round(budget, 6)}
+    known = {"measure": judge.measure, "budget": round(order.budget_of(judge), 6)}
     if isinstance(made, str):
         return ModelRecord.model_validate({**known, "quantised": False, "reason": made})
     sizes: dict[str, int] = {"fp32": fp32_size(bundle, judge), "int8": len(made.content)}

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
+from calibration.card_section import put_section
 from calibration.quantising.record import CalibrationRecord, ModelRecord
 
-CSV, PLOT, CARD = "sensitivity.csv", "sensitivity.png", "card.md"
+CSV, PLOT = "sensitivity.csv", "sensitivity.png"
 HEADING = "## Precision"
 COLUMNS = (
     "model", "method", "loss, mean", "worst", "blocks in 16 bits", "size, of fp32", "int8 run by"
@@ -27,18 +28,7 @@ def versions() -> dict[str, str]:
 def write_files(folder: Path, record: CalibrationRecord) -> None:
     _write_table(folder / CSV, record)
     _write_plot(folder / PLOT, record)
-    card = folder / CARD
-    before = card.read_text(encoding="utf-8") if card.exists() else ""
-    card.write_text(with_section(before, "\n".join(_section(record))), encoding="utf-8")
-
-
-def with_section(card: str, section: str) -> str:
-    """The card with its part about precision new, or added at the end."""
-    start = card.find(HEADING + "\n")
-    if start < 0:
-        return card.rstrip("\n") + "\n\n" + section
-    end = card.find("\n## ", start + len(HEADING))
-    return card[:start] + section + (card[end + 1 :] if end >= 0 else "")
+    put_section(folder, HEADING, list(_section(record)))
 
 
 def _write_table(file: Path, record: CalibrationRecord) -> None:
@@ -77,13 +67,12 @@ def _write_plot(file: Path, record: CalibrationRecord) -> None:
 
 
 def _section(record: CalibrationRecord) -> Iterator[str]:
-    yield HEADING + "\n"
     yield (
         f"Quantised to 8 bits after training, on {len(record.images)} images without labels "
         "(`calibration.json` lists them by SHA-256). Weights and activations of most layers have 8 "
         "bits; what does not bear it, and what is too small to gain by it, has 16. A loss is the "
         "mean change of a class probability, for the segmenter the part of the mask that changes. "
-        "No accuracy was measured here: `dermedge evaluate` does that.\n"
+        "No accuracy was measured here: `dermedge gate` does that, against the float bundle.\n"
     )
     yield "| " + " | ".join(COLUMNS) + " |"
     yield "|" + "---|" * len(COLUMNS)

@@ -19,7 +19,7 @@ NO_GPU = "none"
 PROFILE = "batch 1"
 PORTABLE = ("8.0", "8.6", "8.9")  # and 12.0 upwards: what TensorRT-RTX compiles for unasked
 PORTABLE_FROM = (12, 0)
-
+PORTABLE_WORDS = f"{', '.join(PORTABLE)}, {'.'.join(map(str, PORTABLE_FROM))} or newer"
 
 CheckedOn = Literal["network", "engine", "nothing"]
 """What the precisions were compared with. DLA chooses among those it was allowed."""
@@ -29,8 +29,6 @@ class BuildSettings(Spec):
     """What the builder was told. Another setting makes another engine."""
 
     workspace_mib: Annotated[int, Field(ge=1)] | None = None  # null: all there is
-    level: Annotated[int, Field(ge=0, le=5)] | None = None
-    aux_streams: Annotated[int, Field(ge=0)] = 0  # branches run side by side on streams of ours
     tf32: bool = False  # fp32 is fp32: TensorRT would round its products to 10 bits unasked
     dla: Annotated[int, Field(ge=0)] | None = None
     ranges: Sha256 | None = None  # of the INT8 calibration cache, for DLA
@@ -111,7 +109,7 @@ def differences(
     compare("another Linux for Tegra", had.home.l4t, wanted.home.l4t)
     if portable:
         if not runs_portable(wanted.home.capability):
-            compare("a GPU it was not built for", "8.0, 8.6, 8.9, 12.0 or newer", _gpu(wanted.home))
+            compare("a GPU it was not built for", PORTABLE_WORDS, _gpu(wanted.home))
     else:
         compare("another GPU", _gpu(had.home), _gpu(wanted.home))
     if settings:

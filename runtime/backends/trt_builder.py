@@ -136,7 +136,11 @@ def _fix_batch(builder: Any, network: Any, config: Any, file: str) -> None:
             )
         profile.set_shape(port.name, fixed, fixed, fixed)
     if network.num_inputs and config.add_optimization_profile(profile) < 0:
-        raise BackendError(f"TensorRT refused the profile of {file}.", expected="batch 1")
+        raise BackendError(
+            f"TensorRT refused the profile of {file}.",
+            expected="batch 1",
+            remedy="export the bundle again; until then run this model on --backend openvino",
+        )
 
 
 def _refused(flavour: Flavour, verb: str, file: str, problems: list[str]) -> BackendError:

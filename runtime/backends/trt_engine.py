@@ -43,7 +43,7 @@ class TensorRtEngine(Engine):
         self._logger = library.logger(self._note)
         self._cuda, self._context = _open_cuda()
         with self._current():
-            self._runtime = library.library.Runtime(self._logger)
+            self._runtime = library.module.Runtime(self._logger)
             if record.key.settings.dla is not None:
                 self._runtime.DLA_core = record.key.settings.dla
             self._engine = library.deserialise(self._runtime, plan)

@@ -41,10 +41,10 @@ class Tensor:
 class Flavour:
     """One imported library, and how each thing is done with it."""
 
-    def __init__(self, name: str, library: Any) -> None:
+    def __init__(self, name: str, module: Any) -> None:
         self.name = name
-        self.library = library
-        self.version = str(library.__version__)
+        self.module = module
+        self.version = str(module.__version__)
 
     @property
     def title(self) -> str:
@@ -53,21 +53,21 @@ class Flavour:
     @property
     def portable(self) -> bool:
         """Whether a plan is compiled for families of GPUs, and finished where it is loaded."""
-        return hasattr(self.library, "ComputeCapability")
+        return hasattr(self.module, "ComputeCapability")
 
     @property
     def strongly_typed(self) -> bool:
-        return hasattr(self.library.NetworkDefinitionCreationFlag, "STRONGLY_TYPED")
+        return hasattr(self.module.NetworkDefinitionCreationFlag, "STRONGLY_TYPED")
 
     @property
     def calibrates(self) -> bool:
         """Whether ranges can be handed over beside the graph, as DLA needs them."""
-        return hasattr(self.library, "IInt8EntropyCalibrator2")
+        return hasattr(self.module, "IInt8EntropyCalibrator2")
 
     # Building
 
     def logger(self, sink: Sink) -> Any:
-        base = self.library.ILogger
+        base = self.module.ILogger
 
         class Log(base):  # type: ignore[misc, valid-type]
             def __init__(self) -> None:
@@ -80,7 +80,7 @@ class Flavour:
 
     def builder(self, logger: Any) -> Any:
         try:
-            made = self.library.Builder(logger)
+            made = self.module.Builder(logger)
         except (RuntimeError, TypeError) as exc:  # without a driver, pybind has nothing to return
             raise BackendError(
                 f"{self.title} cannot build engines here.",
@@ -91,7 +91,7 @@ class Flavour:
         return made
 
     def network(self, builder: Any, typed: bool = True) -> Any:
-        flags = self.library.NetworkDefinitionCreationFlag
+        flags = self.module.NetworkDefinitionCreationFlag
         wanted = ["EXPLICIT_BATCH", *(["STRONGLY_TYPED"] if typed else [])]
         bits = 0
         for name in wanted:
@@ -101,24 +101,22 @@ class Flavour:
 
     def parse(self, network: Any, logger: Any, content: bytes) -> list[str]:
         """What the parser objects to; nothing where it took the graph."""
-        parser = self.library.OnnxParser(network, logger)
+        parser = self.module.OnnxParser(network, logger)
         if parser.parse(content):
             return []
         found = [_parser_error(parser.get_error(n)) for n in range(parser.num_errors)]
         return found or ["it gave no reason"]
 
     def configure(self, config: Any, settings: BuildSettings) -> None:
-        flags = self.library.BuilderFlag
-        config.profiling_verbosity = self.library.ProfilingVerbosity.DETAILED
+        flags = self.module.BuilderFlag
+        config.profiling_verbosity = self.module.ProfilingVerbosity.DETAILED
         if hasattr(flags, "TF32") and not settings.tf32:
             config.clear_flag(flags.TF32)
         if settings.workspace_mib is not None:
-            pool = self.library.MemoryPoolType.WORKSPACE
+            pool = self.module.MemoryPoolType.WORKSPACE
             config.set_memory_pool_limit(pool, settings.workspace_mib << 20)
         if hasattr(config, "max_aux_streams"):
-            config.max_aux_streams = settings.aux_streams
-        if hasattr(config, "builder_optimization_level") and settings.level is not None:
-            config.builder_optimization_level = settings.level
+            config.max_aux_streams = 0  # what runs side by side does so on streams of ours
 
     def constrain_types(self, config: Any, network: Any) -> None:
         """What strong typing does by itself, for a TensorRT that has none.
@@ -126,7 +124,7 @@ class Flavour:
         Each layer is held to the type that the graph gives it: allowing 16 bits alone would leave
         the choice to whatever is faster.
         """
-        flags = self.library.BuilderFlag
+        flags = self.module.BuilderFlag
         config.set_flag(flags.OBEY_PRECISION_CONSTRAINTS)
         half, quantised = False, False
         for index in range(network.num_layers):
@@ -146,8 +144,8 @@ class Flavour:
 
     def use_dla(self, config: Any, core: int, ranges: bytes | None) -> None:
         """The deep-learning accelerator; what it cannot run goes to the GPU."""
-        flags = self.library.BuilderFlag
-        config.default_device_type = self.library.DeviceType.DLA
+        flags = self.module.BuilderFlag
+        config.default_device_type = self.module.DeviceType.DLA
         config.DLA_core = core
         config.set_flag(flags.GPU_FALLBACK)
         config.set_flag(flags.FP16)
@@ -156,7 +154,7 @@ class Flavour:
             config.int8_calibrator = self._calibrator(ranges)
 
     def _calibrator(self, ranges: bytes) -> Any:
-        base = self.library.IInt8EntropyCalibrator2
+        base = self.module.IInt8EntropyCalibrator2
 
         class Ranges(base):  # type: ignore[misc, valid-type]
             """Hands over ranges that were found before: it has no images to find any with."""
@@ -185,7 +183,7 @@ class Flavour:
         """
         if not hasattr(config, "progress_monitor"):
             return None
-        base = self.library.IProgressMonitor
+        base = self.module.IProgressMonitor
 
         class Monitor(base):  # type: ignore[misc, valid-type]
             def __init__(self) -> None:
@@ -230,7 +228,7 @@ class Flavour:
         got = None
         if hasattr(runtime, "get_engine_validity"):
             validity, why = runtime.get_engine_validity(plan)
-            got = f"{_last(validity)}, {_diagnostics(self.library, why)}"
+            got = f"{_last(validity)}, {_diagnostics(self.module, why)}"
         raise BackendError(
             f"{self.title} cannot load a plan from the cache.",
             got=got or "nothing was made of it",
@@ -282,31 +280,10 @@ class Flavour:
             ordered[engine.get_binding_index(name)] = address
         return bool(context.execute_async_v2(ordered, stream))
 
-    def scratch_bytes(self, engine: Any) -> int:
-        """The device memory that a run needs besides inputs, outputs and weights."""
-        if hasattr(engine, "device_memory_size_v2"):
-            return int(engine.device_memory_size_v2)
-        return int(engine.device_memory_size)
-
-    def context_on(self, engine: Any, address: int, size: int) -> Any:
-        """A context that works in memory of ours, so that engines can share it."""
-        if hasattr(engine, "create_execution_context_without_device_memory"):
-            context = engine.create_execution_context_without_device_memory()
-        else:
-            strategy = self.library.ExecutionContextAllocationStrategy.USER_MANAGED
-            context = engine.create_execution_context(strategy)
-        if context is None:
-            return None
-        if hasattr(context, "set_device_memory"):
-            context.set_device_memory(address, size)
-        else:
-            context.device_memory = address
-        return context
-
     def inspect(self, engine: Any) -> dict[str, Any]:
         """The engine's own account of its layers."""
         inspector = engine.create_engine_inspector()
-        text = inspector.get_engine_information(self.library.LayerInformationFormat.JSON)
+        text = inspector.get_engine_information(self.module.LayerInformationFormat.JSON)
         try:
             found = json.loads(text)
         except (TypeError, ValueError):

@@ -14,8 +14,9 @@ import pytest
 from click.testing import CliRunner, Result
 from onnx import numpy_helper
 
+from calibration.quantising import ranges
 from calibration.quantising.record import CalibrationRecord
-from calibration.quantize import command
+from calibration.quantize import METHODS, command
 from runtime.bundle_files import LoadedBundle, load_bundle
 from runtime.chain import open_chain
 from tests.bundle_factory import make_bundle, picture
@@ -35,6 +36,11 @@ def quantize(*arguments: object) -> Result:
 def record_of(bundle: LoadedBundle) -> CalibrationRecord:
     text = (bundle.path / "calibration.json").read_text(encoding="utf-8")
     return CalibrationRecord.model_validate_json(text)
+
+
+def test_the_command_offers_every_method() -> None:
+    """They are written there a second time, so that --help need not load NumPy and ONNX."""
+    assert ("auto", *ranges.METHODS) == METHODS
 
 
 def graph_of(bundle: LoadedBundle, name: str) -> onnx.ModelProto:

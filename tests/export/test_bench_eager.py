@@ -24,6 +24,9 @@ def test_it_measures_both_chains_in_turns(run_folder: Path, tmp_path: Path) -> N
         rows = {name: row[kind] for name, row in report["rows"].items()}
         assert rows["whole chain"] > max(rows[name] for name in networks)
     assert all(0 < share < 1 for share in report["share_outside_engines"].values())
+    assert list(report["gflop"]) == networks
+    assert report["gflop"]["segmenter"] > report["gflop"]["ensemble"] > 0
+    assert report["matrix_product_gflops"] > 0
     assert report["weights"] == "trained"
     assert report["versions"].keys() == {"dermedge", "torch", "openvino"}
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.lesion import Box, Lesion, clean_mask, cut_view, find_lesion, view_box
+from runtime.lesion import Box, Lesion, clean_mask, cut_view, find_lesion, nearest, view_box
 from runtime.specs import ViewSpec
 
 SIDE = st.integers(1, 12)
@@ -162,7 +162,7 @@ def test_without_a_lesion_a_view_is_the_whole_frame() -> None:
     np.testing.assert_array_equal(cut_view(frame, view, None), frame)
 
 
-def nearest(pixel: int, pixels: int, samples: int) -> int:
+def holder(pixel: int, pixels: int, samples: int) -> int:
     """The sample that holds the pixel's centre, which lies at half a pixel."""
     return next(
         sample
@@ -184,10 +184,14 @@ def test_a_black_background_takes_the_nearest_mask_sample(
         for y in range(box.height):
             for x in range(box.width):
                 if (
-                    lesion.mask[
-                        nearest(box.y + y, height, rows), nearest(box.x + x, width, columns)
-                    ]
+                    lesion.mask[holder(box.y + y, height, rows), holder(box.x + x, width, columns)]
                     == 0
                 ):
                     expected[y, x] = 0
     np.testing.assert_array_equal(cut_view(frame, view, lesion), expected)
+
+
+def test_a_small_mask_is_enlarged_by_its_nearest_sample() -> None:
+    small = np.array([[1, 0], [0, 1]], np.uint8)
+    large = nearest(small, 6, 4)
+    np.testing.assert_array_equal(large, np.kron(small, np.ones((3, 2), np.uint8)))

@@ -7,9 +7,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from sklearn.metrics import f1_score, jaccard_score
 
-from calibration.evaluation.masks import compare_masks, enlarge, overlap, read_mask
+from calibration.evaluation.masks import compare_masks, read_mask
 from calibration.judged import Judged, Judgement
 from runtime.errors import InputError
 from runtime.record import Result
@@ -25,26 +24,6 @@ def square(size: int, start: int, stop: int) -> np.ndarray:
 def save(path: Path, mask: np.ndarray) -> Path:
     path.write_bytes(cv2.imencode(".png", mask * 255)[1].tobytes())
     return path
-
-
-def test_overlap_is_scikit_learns() -> None:
-    rng = np.random.default_rng(0)
-    one, two = (rng.integers(0, 2, (9, 7), dtype=np.uint8) for _ in range(2))
-    dice, jaccard = overlap(one, two)
-    assert dice == pytest.approx(f1_score(one.ravel(), two.ravel()))
-    assert jaccard == pytest.approx(jaccard_score(one.ravel(), two.ravel()))
-
-
-def test_empty_masks_agree_and_a_missed_lesion_is_a_nought() -> None:
-    empty = np.zeros((4, 4), np.uint8)
-    assert overlap(empty, empty) == (1.0, 1.0)
-    assert overlap(square(4, 1, 3), empty) == (0.0, 0.0)
-
-
-def test_a_small_mask_is_enlarged_by_its_nearest_sample() -> None:
-    small = np.array([[1, 0], [0, 1]], np.uint8)
-    large = enlarge(small, 6, 4)
-    np.testing.assert_array_equal(large, np.kron(small, np.ones((3, 2), np.uint8)))
 
 
 def test_each_image_is_compared_with_its_truth(tmp_path: Path) -> None:

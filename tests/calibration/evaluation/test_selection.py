@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +159,14 @@ def test_what_was_held_out_or_set_aside_is_no_leak(tmp_path: Path) -> None:
     whole = trained_on(trained)
     tested = find_leaks([data], choose(data, [whole], "test", False), [whole], None)
     assert (tested.trained_on, tested.warnings(1)) == (0, [])
+
+
+def test_labels_in_another_case_hide_no_training_set(tmp_path: Path) -> None:
+    data = table(tmp_path)
+    seen = trained_on(Table.of("mine", [s for s in data if s.split != "test"]))
+    shouted = Table.of("mine", [replace(s, label=(s.label or "").upper()) for s in data])
+    chosen = choose(rename_labels(shouted, {}, seen.classes), [seen], None, False)
+    assert find_leaks([shouted], chosen, [seen], None).trained_on == 5
 
 
 def test_a_copy_of_a_training_image_under_another_name_is_found(tmp_path: Path) -> None:

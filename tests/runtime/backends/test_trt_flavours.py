@@ -10,7 +10,7 @@ from runtime.backends.engine_key import BuildSettings
 from runtime.backends.trt_builder import Order, build_plan
 from runtime.backends.trt_flavours import Flavour, flavour
 from runtime.errors import BackendError
-from tests.runtime.backends.trt_fakes import GENERATIONS, engine, graph, library, plan
+from tests.runtime.backends.trt_fakes import GENERATIONS, graph, library, plan
 
 NET = graph(("cast", "CAST", "HALF"), ("conv", "CONVOLUTION", "HALF"), ("end", "SOFTMAX", "FLOAT"))
 STRICTLY_TYPED = [name for name in GENERATIONS if name != "8.6"]
@@ -65,10 +65,9 @@ def test_quantised_graphs_may_use_integers_without_strong_typing() -> None:
 @pytest.mark.parametrize("generation", GENERATIONS)
 def test_settings_reach_the_builder(generation: str) -> None:
     module, made = library(generation)
-    settings = BuildSettings(workspace_mib=64, level=2, tf32=True)
+    settings = BuildSettings(workspace_mib=64, tf32=True)
     build_plan(Flavour("tensorrt", module), order(settings=settings))
     assert made.pools == {"WORKSPACE": 64 << 20}
-    assert made.config.builder_optimization_level == 2
     assert made.config.max_aux_streams == 0
     assert made.cleared == set()
 
@@ -157,21 +156,6 @@ def test_dla_is_refused_where_it_cannot_be(
             Flavour("tensorrt", module),
             order(precision=precision, settings=BuildSettings(dla=core)),
         )
-
-
-@pytest.mark.parametrize("generation", ["8.6", "10.3", "11.4", "rtx"])
-def test_engines_can_share_memory_of_ours(generation: str) -> None:
-    module, _ = library(generation)
-    found = engine(generation)
-    made = Flavour("tensorrt", module).context_on(found, 0x4000, 4096)
-    if generation == "8.6":
-        assert made.device_memory == 0x4000
-    else:
-        assert made.given == (0x4000, 4096)
-    if generation in ("11.4", "rtx"):
-        assert made.strategy.name == "USER_MANAGED"
-    expected = 1024 if generation == "8.6" else 4096
-    assert Flavour("tensorrt", module).scratch_bytes(found) == expected
 
 
 def test_a_plan_that_is_not_taken_is_told_with_the_reason_where_there_is_one() -> None:

@@ -110,7 +110,6 @@ def config_of(generation: str, made: SimpleNamespace) -> Strict:
     has: dict[str, Any] = {
         "profiling_verbosity": None,
         "max_aux_streams": -1,
-        "builder_optimization_level": 3,
         "set_flag": lambda flag: made.flags.add(flag.name),
         "clear_flag": lambda flag: made.cleared.add(flag.name),
         "set_memory_pool_limit": lambda pool, size: made.pools.update({pool.name: size}),
@@ -253,11 +252,6 @@ def engine(generation: str, kind: str = "FLOAT", answers: bool = True) -> Strict
         return contexts[-1]
 
     has |= {"create_execution_context": create, "contexts": contexts}
-    if generation in ("11.4", "rtx", "10.3"):
-        has["device_memory_size_v2"] = 4096
-    if generation in ("8.5", "8.6", "10.3"):
-        has["device_memory_size"] = 1024
-        has["create_execution_context_without_device_memory"] = lambda: create("without")
     return Strict(has)
 
 
@@ -276,10 +270,6 @@ def context(generation: str, answers: bool, strategy: Any) -> Strict:
         has["set_input_shape"] = lambda name, shape: answers
         has["set_tensor_address"] = lambda name, at: not addresses.update({name: at}) and answers
         has["execute_async_v3"] = lambda stream: double(addresses["image"], addresses["logits"])
-    if generation in ("8.5", "8.6"):
-        has["device_memory"] = 0
-    else:
-        has["set_device_memory"] = lambda at, size: has.update({"given": (at, size)})
     return Strict(has)
 
 

@@ -1,4 +1,4 @@
-"""The area under the ROC curve against scikit-learn's, and what its interval covers."""
+"""Areas and overlaps against scikit-learn's, and what an interval covers."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import f1_score, jaccard_score, roc_auc_score
 
-from train.data.metrics import auc, bootstrap, mean_auc
+from train.data.metrics import auc, bootstrap, mean_auc, overlap
 
 # Few values, so that most scores are tied with some other.
 ROWS = st.lists(st.tuples(st.booleans(), st.integers(0, 6)), min_size=2, max_size=80)
@@ -72,3 +72,17 @@ def test_undefined_draws_are_left_out() -> None:
     low, high = bootstrap(10, lambda rows: auc(positive[rows], scores[rows]))
     assert 0.5 < low <= high == 1
     assert np.isnan(bootstrap(3, lambda rows: float("nan"))).all()
+
+
+def test_overlap_is_scikit_learns() -> None:
+    rng = np.random.default_rng(0)
+    one, two = (rng.integers(0, 2, (9, 7), dtype=np.uint8) for _ in range(2))
+    dice, jaccard = overlap(one, two)
+    assert dice == pytest.approx(f1_score(one.ravel(), two.ravel()))
+    assert jaccard == pytest.approx(jaccard_score(one.ravel(), two.ravel()))
+
+
+def test_empty_masks_agree_and_a_missed_lesion_is_a_nought() -> None:
+    empty = np.zeros((4, 4), np.uint8)
+    assert overlap(empty, empty) == (1.0, 1.0)
+    assert overlap(np.eye(4, dtype=np.uint8), empty) == (0.0, 0.0)
