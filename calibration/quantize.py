@@ -146,6 +146,7 @@ def _show(record: CalibrationRecord) -> None:
         if model.reason is not None:
             console.print(f"{name} stays in float: {model.reason}.", highlight=False, markup=False)
     for count, what in (
+        (record.held_out, "left out: this fold's bundle is to be judged on them"),
         (len(record.unreadable), "could not be used; calibration.json says why"),
         (record.without_lesion, "of those used: the segmenter finds no lesion"),
         (len(record.golden_dropped), "of the self-test dropped: 8 bits differ too much on it"),

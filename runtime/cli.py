@@ -24,6 +24,7 @@ VERBS = {
     "train": ("train.fit", "Train a recipe's networks on a data set."),
     "export": ("export.make_bundle", "Turn trained networks, or ONNX files, into a bundle."),
     "quantize": ("calibration.quantize", "Turn a bundle's networks to 8 bits, within a budget."),
+    "finetune": ("train.finetune", "Bring 8-bit networks back to what the float ones say."),
     "operate": ("calibration.operating_point", "Fit a bundle's temperature and threshold."),
     "evaluate": ("calibration.evaluate", "Measure how good a bundle is on labelled images."),
     "gate": ("calibration.gate", "Refuse a candidate bundle that lost too much."),

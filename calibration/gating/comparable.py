@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from calibration.quantising.record import read_record
 from runtime.errors import GateError, UsageError
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def require_twins(folds: Sequence[LoadedBundle], candidate: LoadedBundle) -> Non
         differing = _system(candidate.spec, fold.spec)
         differing += _decision(candidate.spec, fold.spec, DECISION)
         differing += _precisions(candidate.spec, fold.spec)
+        differing += _making(candidate, fold)
         if candidate.spec.provenance.data != fold.spec.provenance.data:
             differing.append("provenance.data: trained on other images")
         if differing:
@@ -114,6 +116,17 @@ def _precisions(one: Bundle, other: Bundle) -> list[str]:
         for name in one.models
         if variants(one, name) != variants(other, name)
     ]
+
+
+def _making(one: LoadedBundle, other: LoadedBundle) -> list[str]:
+    """How 8 bits were made: by the same orders, though on other images."""
+    orders = [record and record.orders for record in (read_record(one), read_record(other))]
+    if orders[0] == orders[1]:
+        return []
+    if None in orders:
+        return [_said("calibration.json", *("there" if o else "none" for o in orders))]
+    first, second = (order or {} for order in orders)
+    return [_said(name, first[name], second[name]) for name in first if first[name] != second[name]]
 
 
 def _said(name: str, one: Any, other: Any) -> str:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from calibration.label_map import class_of
+from calibration.quantising.record import read_record
 from calibration.training_images import TrainingSets, recognised, seen_ids, training_sets
-from runtime.errors import UsageError
+from runtime.errors import GateError, UsageError
+from train.data.content import sha256
 from train.data.open_dataset import open_dataset
 from train.data.table import Sample, Table
 
@@ -31,8 +34,21 @@ class Data:
     def name(self) -> str:
         return f"{self.table.name}, {self.split}" if self.split else self.table.name
 
-    def seen_by(self, spec: Bundle) -> frozenset[str]:
-        """Ids among these that this bundle's networks were, or may have been, trained on."""
+    def seen_by(self, bundle: LoadedBundle) -> frozenset[str]:
+        """Ids among these that had, or may have had, a say in this bundle's networks."""
+        return self._trained_on(bundle.spec) | self.quantised_on(bundle)
+
+    def quantised_on(self, bundle: LoadedBundle) -> frozenset[str]:
+        """Ids of images that 8 bits were calibrated or fine-tuned on, whatever they are called."""
+        record = read_record(bundle)
+        used = frozenset[str]() if record is None else record.images_used
+        return frozenset(name for name, content in self._contents.items() if content in used)
+
+    @cached_property
+    def _contents(self) -> dict[str, str]:
+        return {sample.id: sha256(sample.image) for sample in self.table}
+
+    def _trained_on(self, spec: Bundle) -> frozenset[str]:
         if recognised(self.trainings, spec):
             return seen_ids(self.trainings, spec)
         # A part of the data, or more than it: what is not known to be held out may be known.
@@ -67,21 +83,22 @@ def open_data(
 
 def unseen(data: Data, bundles: Sequence[LoadedBundle]) -> tuple[Table, list[str]]:
     """The images that none of these bundles' networks can know, and what to say of the others."""
-    seen = frozenset[str]().union(*(data.seen_by(bundle.spec) for bundle in bundles))
+    seen = frozenset[str]().union(*(data.seen_by(bundle) for bundle in bundles))
     asked = data.only(frozenset(data.table.ids))
     kept = data.only(frozenset(data.table.ids) - seen)
     if not len(kept):
         raise UsageError(
-            "The networks were trained on every one of these images: they are no evidence."
+            "The networks were made with every one of these images: they are no evidence."
             if len(asked)
             else "There is no labelled image to judge.",
             got=f"{len(asked)} images of {data.table.name}",
-            expected="images that neither reference nor candidate was trained on",
+            expected="images that neither reference nor candidate was trained or quantised on",
             remedy="name other --data, or --folds with the bundles of `export --fold K`",
         )
     if len(kept) == len(asked):
         return kept, []
-    return kept, [f"{len(asked) - len(kept)} images are left out: networks were trained on them"]
+    left_out = len(asked) - len(kept)
+    return kept, [f"{left_out} images are left out: networks were trained or quantised on them"]
 
 
 def held_out(data: Data, fold: LoadedBundle) -> Table:
@@ -101,6 +118,14 @@ def held_out(data: Data, fold: LoadedBundle) -> Table:
             f"None of the images that {fold.path} holds out is there.",
             got=f"split '{data.split}'" if data.split else "no id in common",
             remedy="leave --split out",
+        )
+    if known := data.quantised_on(fold) & frozenset(table.ids):
+        raise GateError(
+            f"{fold.path} was quantised on images that it is to be judged on.",
+            got=f"{len(known)} of {len(table)} held-out images in its calibration.json",
+            expected="none of them",
+            remedy="quantize and finetune the fold again: they leave its held-out images out, "
+            "by the names of the files",
         )
     return table
 

@@ -14,7 +14,7 @@ from calibration.quantising.chain_check import compare_chains
 from calibration.quantising.loss import MASK, Judge
 from calibration.quantising.model import Quantised, quantise_model
 from calibration.quantising.model_record import backends_for, model_record
-from calibration.quantising.record import FILE, CalibrationRecord, ImageRecord, ModelRecord
+from calibration.quantising.record import FILE, CalibrationRecord, ModelRecord
 from calibration.quantising.samples import Samples, list_images, take_samples
 from runtime import machine
 from runtime.backends.registry import BACKENDS, available_backends, choose_backend
@@ -57,6 +57,17 @@ class Making:
     folder: Path
     fields: dict[str, Any]
 
+    @classmethod
+    def copy_of(cls, bundle: LoadedBundle, folder: Path) -> Making:
+        for inside in bundle.spec.files:
+            target = folder / inside
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(bundle.path / inside, target)
+        fields = fields_of(bundle)
+        fields["created"] = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        fields["gate"]["result"] = None  # it was passed by other files
+        return cls(folder, fields)
+
     def add(self, name: str, made: Quantised, backends: Sequence[str]) -> None:
         """The 8-bit file stands first; where it is not faster, the next one is taken."""
         file = f"models/{name}.int8.onnx"
@@ -72,14 +83,14 @@ class Making:
 
 def quantise_bundle(order: Order, step: Step) -> tuple[LoadedBundle, CalibrationRecord]:
     """Everything is made and proven beside its place before anything is replaced there."""
-    _check_out(order)
+    check_out(order.bundle, order.out)
     bundle = load_bundle(order.bundle)
     names = _models(bundle.spec, order.models)
-    backends = _backends(order.backends)
-    items = list_images(order.images)
+    backends = backends_asked(order.backends)
+    items, held_out = list_images(order.images, bundle.spec.provenance.held_out)
     samples = take_samples(bundle, items, order.count, backends[0], lambda: step("images"))
     made: dict[str, Quantised | str] = {}
-    judges = {name: _judge(bundle, name, backends[0], samples) for name in names}
+    judges = {name: judge_of(bundle, name, backends[0], samples) for name in names}
     for name, judge in judges.items():
         made[name] = quantise_model(
             bundle, judge, order.method, order.budget_of(judge), backends, _for_model(step, name)
@@ -92,17 +103,17 @@ def quantise_bundle(order: Order, step: Step) -> tuple[LoadedBundle, Calibration
         )
     with beside(order.out) as folder:
         records = {name: model_record(bundle, judges[name], made[name], order) for name in names}
-        making = Making(folder, _fields(bundle))
-        _copy(bundle, folder)
+        making = Making.copy_of(bundle, folder)
+        making.fields["version"] = f"{bundle.spec.version}-{INT8}"
         for name, result in made.items():
             if isinstance(result, Quantised):
                 making.add(name, result, backends_for(result))
-        record = _record(bundle, order, samples, records)
-        record = _finish(making, record, samples, items, backends, step)
+        record = _record(bundle, order, samples, records, held_out)
+        record = finish(making, record, samples, items, backends, step)
     return load_bundle(order.out), record
 
 
-def _finish(
+def finish(
     making: Making,
     record: CalibrationRecord,
     samples: Samples,
@@ -110,6 +121,7 @@ def _finish(
     backends: Sequence[str],
     step: Step,
 ) -> CalibrationRecord:
+    """Everything that depends on the 8-bit files, once they are in their place."""
     dropped = _golden(making, backends)
     step("golden images")
     chain = compare_chains(making.seal(), items, samples, backends[0], lambda: step("chain"))
@@ -147,26 +159,11 @@ def _golden(making: Making, backends: Sequence[str]) -> list[str]:
     return dropped
 
 
-def _fields(bundle: LoadedBundle) -> dict[str, Any]:
-    fields = fields_of(bundle)
-    fields["version"] = f"{bundle.spec.version}-{INT8}"
-    fields["created"] = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    fields["gate"]["result"] = None  # it was passed by other files
-    return fields
-
-
 def _for_model(step: Step, name: str) -> Step:
     return lambda what: step(f"{name}: {what}")
 
 
-def _copy(bundle: LoadedBundle, folder: Path) -> None:
-    for inside in bundle.spec.files:
-        target = folder / inside
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(bundle.path / inside, target)
-
-
-def _judge(bundle: LoadedBundle, name: str, backend: str, samples: Samples) -> Judge:
+def judge_of(bundle: LoadedBundle, name: str, backend: str, samples: Samples) -> Judge:
     spec = bundle.spec
     segment = spec.chain.segment
     segment = segment if segment is not None and segment.model == name else None
@@ -182,7 +179,11 @@ def _judge(bundle: LoadedBundle, name: str, backend: str, samples: Samples) -> J
 
 
 def _record(
-    bundle: LoadedBundle, order: Order, samples: Samples, models: dict[str, ModelRecord]
+    bundle: LoadedBundle,
+    order: Order,
+    samples: Samples,
+    models: dict[str, ModelRecord],
+    held_out: int,
 ) -> CalibrationRecord:
     combine = bundle.spec.chain.combine
     if combine is not None:
@@ -192,7 +193,8 @@ def _record(
         created=datetime.now(timezone.utc),
         reference=bundle.digest,
         method=order.method,
-        images=tuple(ImageRecord(name=i.name, sha256=i.sha256) for i in samples.images),
+        images=tuple(samples.images),
+        held_out=held_out,
         unreadable=tuple(samples.unreadable),
         without_lesion=samples.without_lesion,
         models=models,
@@ -220,7 +222,7 @@ def _models(spec: Bundle, asked: Sequence[str]) -> list[str]:
     return [name for name in can if not asked or name in asked]
 
 
-def _backends(asked: Sequence[str]) -> list[str]:
+def backends_asked(asked: Sequence[str]) -> list[str]:
     """Engines to measure on: the first also judges accuracy."""
     if asked:
         return list(dict.fromkeys(choose_backend(name) for name in asked))
@@ -233,14 +235,14 @@ def _backends(asked: Sequence[str]) -> list[str]:
     return found
 
 
-def _check_out(order: Order) -> None:
+def check_out(bundle: Path, out: Path) -> None:
     """Before hours are spent."""
-    out, source = order.out.resolve(), order.bundle.resolve()
-    if out == source or source in out.parents or out in source.parents:
+    target, source = out.resolve(), bundle.resolve()
+    if target == source or source in target.parents or target in source.parents:
         raise UsageError(
-            "The quantised bundle cannot take the place of the one it is made from.",
-            got=f"--out {order.out}",
+            "The new bundle cannot take the place of the one it is made from.",
+            got=f"--out {out}",
             expected="a folder of its own, neither in nor around --bundle",
-            remedy="--out with another folder: the float bundle stays the reference",
+            remedy="--out with another folder: the old bundle is what the new one is held against",
         )
-    check_replaceable(out)
+    check_replaceable(target)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from runtime.bundle import Sha256
+from runtime.errors import BundleError
 from runtime.specs import Spec
+
+if TYPE_CHECKING:
+    from runtime.bundle_files import LoadedBundle
 
 FILE = "calibration.json"
 
@@ -50,6 +54,7 @@ class ModelRecord(Spec):
     method: str | None = None
     methods: dict[str, LossRecord] = {}  # every layer in 8 bits, by method
     loss: LossRecord | None = None  # of the file that ships
+    loss_before_tuning: LossRecord | None = None  # where a fine-tune followed, on its own images
     groups: tuple[GroupRecord, ...] = ()
     bytes: dict[str, int] = {}  # of the model's file, by precision
     speed: tuple[SpeedRecord, ...] = ()
@@ -67,19 +72,60 @@ class ChainRecord(Spec):
     decisions_changed: int
 
 
+class TuningRecord(Spec):
+    """A fine-tune in 8 bits: losses and the chain's changes are of `judged_on`."""
+
+    images: tuple[ImageRecord, ...]
+    judged_on: tuple[ImageRecord, ...]
+    passes: int
+    batch: int
+    rate: float
+
+
 class CalibrationRecord(Spec):
     schema_number: Annotated[Literal[1], Field(alias="schema")] = 1
     created: datetime
     reference: Sha256  # the digest of the bundle that was quantised
     method: str  # as it was asked for
     images: tuple[ImageRecord, ...]
+    held_out: int = 0  # images of the folder that were left for judging
     unreadable: tuple[str, ...] = ()
     without_lesion: int = 0
     models: dict[str, ModelRecord]
+    tuning: TuningRecord | None = None
     chain: ChainRecord | None = None
     golden_dropped: tuple[str, ...] = ()
     versions: dict[str, str]
     machine: dict[str, str | int | None]
 
+    @property
+    def images_used(self) -> frozenset[str]:
+        """SHA-256 of every image that had a say in the 8-bit files."""
+        tuned = (*self.tuning.images, *self.tuning.judged_on) if self.tuning else ()
+        return frozenset(image.sha256 for image in (*self.images, *tuned))
+
+    @property
+    def orders(self) -> dict[str, object]:
+        """What was asked for, by name; whatever depends on the images aside."""
+        tuning = self.tuning and self.tuning.model_dump(include={"passes", "batch", "rate"})
+        budgets = {name: model.budget for name, model in self.models.items()}
+        return {"method": self.method, "budgets": budgets, "fine-tune": tuning}
+
     def to_json(self) -> str:
         return self.model_dump_json(by_alias=True, indent=1) + "\n"
+
+
+def read_record(bundle: LoadedBundle) -> CalibrationRecord | None:
+    """None where the bundle was not quantised, or by other means."""
+    if FILE not in bundle.spec.files:
+        return None
+    content = (bundle.path / FILE).read_bytes()
+    try:
+        return CalibrationRecord.model_validate_json(content)
+    except ValidationError as error:
+        raise BundleError(
+            f"{FILE} is not as quantize writes it.",
+            got=f"{error.error_count()} problems, the first at "
+            + ".".join(map(str, error.errors()[0]["loc"])),
+            remedy="quantize the float bundle again",
+        ) from error

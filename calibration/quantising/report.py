@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from calibration.card_section import put_section
-from calibration.quantising.record import CalibrationRecord, ModelRecord
+from calibration.quantising.record import CalibrationRecord, ModelRecord, TuningRecord
 
 CSV, PLOT = "sensitivity.csv", "sensitivity.png"
 HEADING = "## Precision"
@@ -74,6 +74,8 @@ def _section(record: CalibrationRecord) -> Iterator[str]:
         "mean change of a class probability, for the segmenter the part of the mask that changes. "
         "No accuracy was measured here: `dermedge gate` does that, against the float bundle.\n"
     )
+    if record.tuning is not None:
+        yield _tuning_sentence(record, record.tuning) + "\n"
     yield "| " + " | ".join(COLUMNS) + " |"
     yield "|" + "---|" * len(COLUMNS)
     for name, model in record.models.items():
@@ -81,6 +83,20 @@ def _section(record: CalibrationRecord) -> Iterator[str]:
     yield ""
     if record.chain is not None:
         yield chain_sentence(record) + "\n"
+
+
+def _tuning_sentence(record: CalibrationRecord, tuning: TuningRecord) -> str:
+    before = (
+        f"{name} {model.loss_before_tuning.mean:.4f}"
+        for name, model in record.models.items()
+        if model.loss_before_tuning is not None
+    )
+    return (
+        f"Then fine-tuned on {len(tuning.images)} images without labels, {tuning.passes} times "
+        "over, to say what the float networks say. Losses below are of "
+        f"{len(tuning.judged_on)} other images; before the fine-tune they were "
+        f"{', '.join(before)}."
+    )
 
 
 def cells(model: ModelRecord) -> tuple[str, ...]:
@@ -103,7 +119,8 @@ def chain_sentence(record: CalibrationRecord) -> str:
         return ""
     text = (
         f"The whole chain in 8 bits moves the score by {chain.mean_change:.4f} on average and by "
-        f"{chain.worst_change:.3f} at most, over {chain.images} calibration images"
+        f"{chain.worst_change:.3f} at most, over {chain.images} "
+        + ("images aside from the fine-tune" if record.tuning else "calibration images")
     )
     if not chain.decisions:
         return text + "."

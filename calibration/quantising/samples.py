@@ -6,13 +6,14 @@ will get, cut by the bundle's own segmenter.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from calibration.quantising.record import ImageRecord
 from runtime import sources
 from runtime.errors import InputError
 from runtime.host_chain import HostChain
@@ -26,22 +27,25 @@ if TYPE_CHECKING:
 Said = Mapping[str, "Floats"]
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
-    name: str  # below the folder
-    sha256: str  # of the file
-
-
 @dataclass
 class Samples:
     """Images in one order, and for every model what it was given and what it said."""
 
-    images: list[Image] = field(default_factory=list)
+    images: list[ImageRecord] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)  # each with the reason
     without_lesion: int = 0
     feeds: dict[str, list[Said]] = field(default_factory=dict)
     said: dict[str, list[Said]] = field(default_factory=dict)
     combined: list[dict[str, float]] = field(default_factory=list)  # before the temperature
+
+    def part(self, rows: slice) -> Samples:
+        return replace(
+            self,
+            images=self.images[rows],
+            combined=self.combined[rows],
+            feeds={name: each[rows] for name, each in self.feeds.items()},
+            said={name: each[rows] for name, each in self.said.items()},
+        )
 
 
 class Recorder:
@@ -66,15 +70,19 @@ class RecordedChain(HostChain):
         self._engines = cast("dict[str, Engine]", self.recorders)
 
 
-def list_images(folder: Path) -> list[Item]:
+def list_images(folder: Path, held_out: Collection[str]) -> tuple[list[Item], int]:
+    """What lies in the folder, and how many of it a fold's bundle is to be judged on: those are
+    left out."""
     found = list(sources.folder(folder).items)
-    if not found:
+    kept = [item for item in found if Path(item.file).stem not in held_out]
+    if not kept:
         raise InputError(
             f"There are no images in {folder} to calibrate with.",
+            got=f"{len(found)} images, which this fold's bundle holds out" if found else "none",
             expected="files that end in " + ", ".join(sources.READ),
             remedy="--images with a folder of pictures like those to come, a hundred or so",
         )
-    return found
+    return kept, len(found) - len(kept)
 
 
 def take_samples(
@@ -111,7 +119,7 @@ def _take(chain: RecordedChain, item: Item, samples: Samples) -> None:
     if analysis.combined is None:
         samples.unreadable.append(f"{item.source}: {analysis.result.reason}")
         return
-    samples.images.append(Image(item.source, loaded.sha256))
+    samples.images.append(ImageRecord(name=item.source, sha256=loaded.sha256))
     samples.combined.append(analysis.combined)
     if chain.bundle.spec.chain.segment is not None and analysis.lesion is None:
         samples.without_lesion += 1

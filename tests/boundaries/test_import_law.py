@@ -25,6 +25,8 @@ MAY_IMPORT = {
     "train.phantom": (*DATA, "runtime"),
     "train.phantoms": (*DATA, "runtime"),
     "train": ("train", "runtime"),
+    "train.finetune": ("train", "runtime", "calibration.quantising"),
+    "train.finetuning": ("train", "runtime", "calibration.quantising"),
     "export": ("export", "train", "runtime"),
 }
 """The longest name that a module's own begins with says what it may import of ours."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import shutil
+from collections.abc import Sequence
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import cv2
 import numpy as np
 import onnx
 
+from calibration.quantising.record import FILE, CalibrationRecord, ImageRecord
 from runtime.bundle_files import LoadedBundle, fields_of, load_bundle, seal
 from tests.bundle_factory import (
     WEIGHTS,
@@ -21,6 +24,7 @@ from tests.bundle_factory import (
     operating_point,
     picture,
 )
+from train.data.content import sha256
 from train.data.open_dataset import open_dataset
 
 POSITIVES, NEGATIVES = 36, 54
@@ -85,3 +89,18 @@ def trained_on(table: Path) -> dict[str, Any]:
     """Provenance of networks that were trained on this data set."""
     data = open_dataset(table)
     return {"data": [{"name": data.name, "sha256": data.digest, "images": len(data)}]}
+
+
+def with_record(bundle: LoadedBundle, images: Sequence[Path], method: str = "auto") -> LoadedBundle:
+    """As if it had been quantised on these images."""
+    record = CalibrationRecord(
+        created=datetime.now(timezone.utc),
+        reference="0" * 64,
+        method=method,
+        images=tuple(ImageRecord(name=image.name, sha256=sha256(image)) for image in images),
+        models={},
+        versions={},
+        machine={},
+    )
+    (bundle.path / FILE).write_text(record.to_json(), encoding="utf-8")
+    return seal(bundle.path, fields_of(bundle))

@@ -16,6 +16,7 @@ from tests.calibration.gating.clinic import (
     changed,
     quantised,
     trained_on,
+    with_record,
     write_clinic,
     write_reference,
 )
@@ -114,3 +115,28 @@ def test_held_out_ids_of_other_data_name_nothing(
 def test_bundles_of_one_precision_hold_one_side(made: Path, clinic: Path) -> None:
     result = gate(load_bundle(made / "B"), clinic, made / "F0", made / "F1")
     assert (result.exit_code, "run the same files" in result.stderr) == (2, True)
+
+
+def test_a_fold_that_was_quantised_on_its_own_images_is_no_evidence(
+    made: Path, candidate: LoadedBundle, clinic: Path, tmp_path: Path
+) -> None:
+    with_record(candidate, [])
+    pictures = [clinic.parent / f"{IDS[1]}.png"]
+    good = with_record(quantised(load_bundle(made / "F0"), tmp_path / "good"), [])
+    bad = with_record(quantised(load_bundle(made / "F1"), tmp_path / "bad"), pictures)
+    result = gate(candidate, clinic, good.path, bad.path)
+    assert result.exit_code == 5
+    assert "bad was quantised on images that it is to be judged on" in result.stderr
+    assert "1 of" in result.stderr
+
+
+def test_a_twin_is_quantised_by_the_same_orders(
+    made: Path, candidate: LoadedBundle, clinic: Path, tmp_path: Path
+) -> None:
+    with_record(candidate, [])
+    other = with_record(quantised(load_bundle(made / "F0"), tmp_path / "Q"), [], "minmax")
+    result = gate(candidate, clinic, other.path, made / "Q1")
+    assert result.exit_code == 5
+    assert "method: auto and minmax" in result.stderr
+    bare = gate(candidate, clinic, made / "Q0", made / "Q1")
+    assert (bare.exit_code, "calibration.json: there and none" in bare.stderr) == (5, True)

@@ -23,6 +23,7 @@ from tests.calibration.gating.clinic import (
     changed,
     quantised,
     trained_on,
+    with_record,
     write_clinic,
     write_reference,
 )
@@ -243,6 +244,20 @@ def test_of_a_fold_only_what_it_held_out_counts(clinic: Path, tmp_path: Path) ->
     result = held(fold, quantised(fold, tmp_path / "B8"), clinic)
     assert f"{POSITIVES + NEGATIVES - len(kept)} images are left out" in result.output
     assert "there are 24" in result.stderr  # negatives, of which too few are left
+
+
+def test_images_that_8_bits_were_made_with_are_no_evidence(
+    reference: LoadedBundle, candidate: LoadedBundle, clinic: Path
+) -> None:
+    """Two pictures of the clinic are the same: what counts is what is in the file."""
+    first = clinic.parent / "c000.png"
+    same = [p for p in clinic.parent.glob("*.png") if p.read_bytes() == first.read_bytes()]
+    result = held(reference, with_record(candidate, [first]), clinic)
+    assert f"{len(same)} images are left out" in result.output
+    everything = sorted(clinic.parent.glob("*.png"))
+    result = held(reference, with_record(load_bundle(candidate.path), everything), clinic)
+    assert result.exit_code == 2
+    assert "made with every one of these images" in result.output
 
 
 def test_labels_of_another_name_are_mapped(

@@ -1,0 +1,131 @@
+"""Graphs that ship, in torch and in an engine; and from torch back to a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import numpy_helper
+
+from calibration.quantising.placement import find_sites
+from calibration.quantising.qdq import at_opset, insert
+from calibration.quantising.ranges import METHODS, measure
+from runtime import demo
+from runtime.backends.base import Floats, Graph
+from runtime.backends.registry import load_graph
+from runtime.bundle import ModelSpec
+from runtime.bundle_files import load_bundle
+from runtime.decode import read_image
+from runtime.preprocess import to_tensor
+from train.finetuning.graph_network import GraphNetwork
+
+MODELS = load_bundle(demo.BUNDLE).spec.models
+NETWORKS = [name for name in MODELS if name != "ensemble"]
+LEVELS = 127
+
+
+def feeds_of(spec: ModelSpec, count: int = 2) -> dict[str, np.ndarray]:
+    image = spec.image_input()
+    assert image is not None
+    files = sorted(demo.FRAMES.glob("*.*"))[:count]
+    frames = [to_tensor(read_image(file).frame, image.preprocess) for file in files]
+    return {image.name: np.concatenate(frames)}
+
+
+def float_graph(name: str) -> onnx.ModelProto:
+    (file,) = (v.file for v in MODELS[name].variants if v.precision == "fp16")
+    return onnx.load(str(demo.BUNDLE / file))
+
+
+def quantised(name: str) -> onnx.ModelProto:
+    graph = at_opset(float_graph(name))
+    sites = find_sites(graph)
+    inputs = [site.input for site in sites] + [s.shortcut[1] for s in sites if s.shortcut]
+    seen = measure(graph, list(dict.fromkeys(inputs)), [feeds_of(MODELS[name], 1)])
+    limits = {tensor: METHODS["minmax"](magnitudes) for tensor, magnitudes in seen.items()}
+    return insert(graph, sites, limits)
+
+
+def in_engine(name: str, graph: onnx.ModelProto, precision: str) -> list[Mapping[str, Floats]]:
+    content = graph.SerializeToString()
+    loaded = Graph(name, f"{name}.onnx", precision, content, MODELS[name], 3)
+    with load_graph("openvino", loaded) as engine:
+        feeds = feeds_of(MODELS[name])
+        return [
+            engine.run({key: values[row : row + 1] for key, values in feeds.items()})
+            for row in range(2)
+        ]
+
+
+def in_torch(network: GraphNetwork, name: str) -> dict[str, np.ndarray]:
+    feeds = {key: torch.tensor(values) for key, values in feeds_of(MODELS[name]).items()}
+    with torch.no_grad():
+        return {key: said.numpy() for key, said in network(feeds).items()}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_torch_says_what_the_engine_says(name: str) -> None:
+    """Two images at once in torch, one by one in the engine."""
+    graph = float_graph(name)
+    said = in_torch(GraphNetwork(graph), name)
+    for row, expected in enumerate(in_engine(name, graph, "fp16")):
+        for output, values in expected.items():
+            np.testing.assert_allclose(said[output][row], values[0], rtol=2e-3, atol=2e-3)
+
+
+@pytest.mark.parametrize("name", ["segmenter", "lesion_close"])
+def test_in_8_bits_too(name: str) -> None:
+    """A value between two levels may go either way, and all after it follows: means agree."""
+    graph = quantised(name)
+    said = in_torch(GraphNetwork(graph), name)
+    rough = in_torch(GraphNetwork(float_graph(name)), name)
+    for output, values in in_engine(name, graph, "int8")[0].items():
+        off = np.abs(said[output][0] - values[0]).mean()
+        assert off < 0.2 * np.abs(rough[output][0] - values[0]).mean() + 1e-6
+
+
+def test_unchanged_weights_make_the_same_file() -> None:
+    graph = quantised("lesion_close")
+    assert GraphNetwork(graph).to_onnx() == graph
+
+
+def test_float_weights_round_to_the_levels_that_are_there() -> None:
+    """What quantize rounded is the start; the first file is the one that it wrote."""
+    graph = quantised("lesion_close")
+    network = GraphNetwork(graph)
+    network.start_from(float_graph("lesion_close"))
+    before = {item.name: numpy_helper.to_array(item) for item in graph.graph.initializer}
+    weights = [name for name in network.learned if name.endswith(".int8")]
+    assert weights
+    assert any(
+        not np.array_equal(network.learned[name].detach().numpy(), before[name]) for name in weights
+    )
+    for item in network.to_onnx().graph.initializer:
+        np.testing.assert_array_equal(numpy_helper.to_array(item), before[item.name])
+
+
+def test_changed_weights_are_written_in_their_own_types_and_within_the_levels() -> None:
+    graph = quantised("lesion_close")
+    network = GraphNetwork(graph)
+    rng = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight += 0.3 * weight.std() * torch.randn(weight.shape, generator=rng)
+    changed = network.to_onnx()
+    onnx.checker.check_model(changed, full_check=True)
+    before = {item.name: item for item in graph.graph.initializer}
+    different = []
+    for item in changed.graph.initializer:
+        assert item.data_type == before[item.name].data_type
+        values = numpy_helper.to_array(item)
+        if item.data_type == onnx.TensorProto.INT8 and item.name.endswith(".int8"):
+            assert np.abs(values.astype(int)).max() <= LEVELS
+        if not np.array_equal(values, numpy_helper.to_array(before[item.name])):
+            different.append(item.name)
+    assert set(different) == set(network.learned)
+    again = in_torch(GraphNetwork(changed), "lesion_close")
+    for output, values in in_torch(network, "lesion_close").items():
+        assert np.abs(again[output] - values).mean() < 0.02 * np.abs(values).mean()

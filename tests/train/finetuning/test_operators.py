@@ -1,0 +1,174 @@
+"""Each operator against ONNX Runtime, over random shapes, attributes and values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from onnx import helper, numpy_helper
+
+from runtime.errors import BundleError
+from train.finetuning.graph_network import GraphNetwork
+
+SIDES = st.integers(1, 9)
+SEEDS = st.integers(0, 2**16)
+Array = np.ndarray[Any, Any]
+
+
+def graph_of(
+    nodes: list[onnx.NodeProto], feeds: dict[str, Array], constants: dict[str, Array], out: str
+) -> onnx.ModelProto:
+    inputs = [
+        helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, values.shape)
+        for name, values in feeds.items()
+    ]
+    outputs = [helper.make_tensor_value_info(out, onnx.TensorProto.FLOAT, None)]
+    held = [numpy_helper.from_array(value, name) for name, value in constants.items()]
+    graph = helper.make_graph(nodes, "g", inputs, outputs, held)
+    opset = helper.make_opsetid("", 19)
+    return helper.make_model(graph, opset_imports=[opset], ir_version=9)
+
+
+def both(model: onnx.ModelProto, feeds: dict[str, Array]) -> tuple[Array, Array]:
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    expected = session.run(None, feeds)[0]
+    with torch.no_grad():
+        said = GraphNetwork(model)({name: torch.tensor(value) for name, value in feeds.items()})
+    return next(iter(said.values())).numpy(), expected
+
+
+def check(
+    kind: str, feeds: dict[str, Array], constants: dict[str, Array] | None = None, **given: Any
+) -> None:
+    constants = constants or {}
+    node = helper.make_node(kind, [*feeds, *constants], ["out"], **given)
+    model = graph_of([node], feeds, constants, "out")
+    try:
+        got, expected = both(model, feeds)
+    except Exception as error:
+        assume(not type(error).__module__.startswith("onnxruntime"))  # it refuses the graph itself
+        raise
+    np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
+
+
+def values(seed: int, *shape: int) -> Array:
+    return np.random.default_rng(seed).normal(0, 2, shape).astype(np.float32)
+
+
+@given(SEEDS, SIDES, SIDES, st.data())
+def test_convolutions(seed: int, height: int, width: int, data: st.DataObject) -> None:
+    kernel = data.draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
+    pads = data.draw(st.lists(st.integers(0, 2), min_size=4, max_size=4))
+    strides = data.draw(st.lists(st.integers(1, 2), min_size=2, max_size=2))
+    groups = data.draw(st.sampled_from([1, 2, 4]))
+    reach = [side + a + b for side, a, b in zip((height, width), pads[:2], pads[2:], strict=True)]
+    assume(reach[0] >= kernel[0] and reach[1] >= kernel[1])
+    constants = {"w": values(seed, 8, 4 // groups, *kernel), "b": values(seed + 1, 8)}
+    feeds = {"x": values(seed + 2, 2, 4, height, width)}
+    check("Conv", feeds, constants, pads=pads, strides=strides, group=groups, kernel_shape=kernel)
+
+
+@given(SEEDS, SIDES, st.integers(1, 3), st.booleans())
+def test_transposed_convolutions(seed: int, side: int, stride: int, biased: bool) -> None:
+    constants = {"w": values(seed, 4, 3, stride, stride)}
+    constants |= {"b": values(seed, 3)} if biased else {}
+    feeds = {"x": values(seed, 2, 4, side, side)}
+    check("ConvTranspose", feeds, constants, strides=[stride] * 2, kernel_shape=[stride] * 2)
+
+
+@given(SEEDS, st.integers(3, 9), st.integers(3, 9), st.booleans(), st.integers(0, 1))
+def test_pools(seed: int, height: int, width: int, ceil: bool, pad: int) -> None:
+    feeds = {"x": values(seed, 1, 2, height, width)}
+    shape = {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [pad] * 4}
+    check("MaxPool", feeds, **shape)
+    check("AveragePool", feeds, **shape, count_include_pad=int(ceil))
+    check("GlobalAveragePool", feeds)
+
+
+@pytest.mark.parametrize("turned", [0, 1])
+@pytest.mark.parametrize("biased", [False, True])
+def test_gemm(turned: int, biased: bool) -> None:
+    weight = values(1, 5, 4) if turned else values(1, 4, 5)
+    constants = {"w": weight} | ({"b": values(2, 5)} if biased else {})
+    check("Gemm", {"x": values(0, 3, 4)}, constants, transB=turned, alpha=0.5, beta=2.0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "given"),
+    [
+        ("Relu", {}), ("Sigmoid", {}), ("HardSwish", {}), ("HardSigmoid", {"alpha": 0.3}),
+        ("Softmax", {"axis": 1}), ("Flatten", {}), ("Identity", {}),
+    ],
+)  # fmt: skip
+def test_functions_of_one_tensor(kind: str, given: dict[str, Any]) -> None:
+    check(kind, {"x": values(3, 2, 4, 3, 3)}, **given)
+
+
+@pytest.mark.parametrize("kind", ["Add", "Sub", "Mul", "Div", "MatMul"])
+def test_functions_of_two_tensors(kind: str) -> None:
+    check(kind, {"x": values(3, 2, 3, 3), "y": 3 + values(4, 2, 3, 3)})
+
+
+def test_clip_mean_concat_unsqueeze_and_normalisation() -> None:
+    feeds = {"x": values(5, 2, 4, 5, 6)}
+    check("Clip", feeds, {"low": np.float32(-1)[()] * np.ones((), "f4"), "high": np.ones((), "f4")})
+    check("ReduceMean", feeds, {"axes": np.array([2, 3])}, keepdims=0)
+    check("ReduceMean", feeds, {"axes": np.array([1])})
+    check("Unsqueeze", feeds, {"axes": np.array([1, 3])})
+    check("Concat", feeds | {"y": values(6, 2, 1, 5, 6)}, axis=1)
+    four = {name: np.abs(values(7, 4)) + 0.1 for name in ("scale", "shift", "mean", "variance")}
+    check("BatchNormalization", feeds, four, epsilon=1e-3)
+
+
+@given(SEEDS, SIDES, SIDES, st.integers(1, 3))
+def test_resizing_to_a_shape_that_is_computed(
+    seed: int, height: int, width: int, factor: int
+) -> None:
+    """As decoders do it: the size of a skip connection."""
+    feeds = {"x": values(seed, 2, 3, height, width)}
+    feeds["skip"] = values(seed, 1, 1, factor * height, factor * width)
+    ways: tuple[dict[str, Any], ...] = (
+        {
+            "mode": "nearest",
+            "coordinate_transformation_mode": "asymmetric",
+            "nearest_mode": "floor",
+        },
+        {"mode": "linear", "coordinate_transformation_mode": "half_pixel"},
+    )
+    for given_ in ways:
+        nodes = [
+            helper.make_node("Shape", ["x"], ["front"], start=0, end=2),
+            helper.make_node("Shape", ["skip"], ["back"], start=2),
+            helper.make_node("Concat", ["front", "back"], ["size"], axis=0),
+            helper.make_node("Resize", ["x", "", "", "size"], ["out"], **given_),
+        ]
+        got, expected = both(graph_of(nodes, feeds, {}, "out"), feeds)
+        np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
+
+
+@given(SEEDS, st.floats(1e-3, 1.0))
+def test_rounding_to_levels(seed: int, scale: float) -> None:
+    feeds = {"x": values(seed, 3, 40)}
+    pair = [
+        helper.make_node("QuantizeLinear", ["x", "scale", "zero"], ["levels"]),
+        helper.make_node("DequantizeLinear", ["levels", "scale", "zero"], ["out"]),
+    ]
+    constants = {"scale": np.float32(scale)[()] * np.ones((), "f4"), "zero": np.zeros((), "i1")}
+    got, expected = both(graph_of(pair, feeds, constants, "out"), feeds)
+    # Torch multiplies by one over the scale: a value between two levels may go to either.
+    assert np.abs(got - expected).max() <= scale * 1.001
+    assert np.mean(got != expected) < 0.05
+
+
+def test_an_unknown_operator_is_named() -> None:
+    model = graph_of([helper.make_node("Sin", ["x"], ["out"])], {"x": values(0, 2)}, {}, "out")
+    with pytest.raises(BundleError, match=r"Sin[\s\S]*--models"):
+        GraphNetwork(model)

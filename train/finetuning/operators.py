@@ -1,0 +1,195 @@
+"""What each ONNX operator of our graphs computes, in torch; batch and types follow the tensors.
+
+Types of 16 bits are computed in 32: what training sees is the graph's arithmetic, not the rounding
+of one engine. Shapes are integer tensors, as in the graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+Attributes = Mapping[str, Any]
+Operator = Callable[[Sequence["Tensor | None"], Attributes], Tensor]
+LEAST, MOST = -128, 127  # of QuantizeLinear
+
+
+def _padded(x: Tensor, pads: Sequence[int], value: float = 0.0) -> Tensor:
+    """ONNX names all starts before all ends; torch goes axis by axis, the last one first."""
+    half = len(pads) // 2
+    turned = [pads[axis + end * half] for axis in reversed(range(half)) for end in (0, 1)]
+    return functional.pad(x, turned, value=value) if any(turned) else x
+
+
+def _conv(inputs: Sequence[Tensor | None], given: Attributes) -> Tensor:
+    x, weight, bias = _three(inputs)
+    return torch.conv2d(
+        _padded(x, given.get("pads", ())),
+        weight,
+        bias,
+        given.get("strides", 1),
+        0,
+        given.get("dilations", 1),
+        given.get("group", 1),
+    )
+
+
+def _conv_transpose(inputs: Sequence[Tensor | None], given: Attributes) -> Tensor:
+    x, weight, bias = _three(inputs)
+    pads = given.get("pads", (0, 0, 0, 0))
+    return torch.conv_transpose2d(
+        x,
+        weight,
+        bias,
+        given.get("strides", 1),
+        _symmetric(pads),
+        given.get("output_padding", 0),
+        given.get("group", 1),
+        given.get("dilations", 1),
+    )
+
+
+def _symmetric(pads: Sequence[int]) -> list[int]:
+    half = len(pads) // 2
+    if list(pads[:half]) != list(pads[half:]):
+        raise NotImplementedError(f"pads {list(pads)}")
+    return list(pads[:half])
+
+
+def _gemm(inputs: Sequence[Tensor | None], given: Attributes) -> Tensor:
+    x, weight, bias = _three(inputs)
+    x = x.T if given.get("transA") else x
+    product = given.get("alpha", 1.0) * x @ (weight.T if given.get("transB") else weight)
+    return product if bias is None else product + given.get("beta", 1.0) * bias
+
+
+def _clip(inputs: Sequence[Tensor | None], given: Attributes) -> Tensor:
+    x, low, high = _three(inputs)
+    if low is None or high is None:
+        return torch.clamp(x, low, high)
+    return functional.hardtanh(x, float(low), float(high))  # the same, with a faster gradient
+
+
+def _max_pool(inputs: Sequence[Tensor | None], given: Attributes) -> Tensor:
+    x = _padded(_first(inputs), given.get("pads", ()), float("-inf"))
+    kernel, strides = given["kernel_shape"], given.get("strides", 1)
+    return torch.max_pool2d(x, kernel, strides, 0, 1, bool(given.get("ceil_mode")))
+
+
+def _average_pool(inputs: Sequence[Tensor | None], given: Attributes) -> Tensor:
+    pads = _symmetric(given.get("pads", (0, 0, 0, 0)))
+    ceil, counted = bool(given.get("ceil_mode")), bool(given.get("count_include_pad"))
+    strides = given.get("strides", 1)
+    return functional.avg_pool2d(
+        _first(inputs), given["kernel_shape"], strides, pads, ceil, counted
+    )
+
+
+def _hard_sigmoid(inputs: Sequence[Tensor | None], given: Attributes) -> Tensor:
+    slope, middle = given.get("alpha", 0.2), given.get("beta", 0.5)
+    return torch.clamp(slope * _first(inputs) + middle, 0.0, 1.0)
+
+
+def _reduce_mean(inputs: Sequence[Tensor | None], given: Attributes) -> Tensor:
+    x, axes = _first(inputs), inputs[1] if len(inputs) > 1 else None
+    places = tuple(range(x.ndim)) if axes is None else tuple(axes.tolist())
+    return x.mean(places, keepdim=bool(given.get("keepdims", 1)))
+
+
+def _batch_norm(inputs: Sequence[Tensor | None], given: Attributes) -> Tensor:
+    x, scale, shift, mean, variance = (_given(item) for item in inputs)
+    return torch.batch_norm(
+        x, scale, shift, mean, variance, False, 0.0, given.get("epsilon", 1e-5), False
+    )
+
+
+def _resize(inputs: Sequence[Tensor | None], given: Attributes) -> Tensor:
+    x = _first(inputs)
+    mode = given.get("mode", b"nearest").decode()
+    where = given.get("coordinate_transformation_mode", b"half_pixel").decode()
+    nearest = mode == "nearest" and where == "asymmetric" and given.get("nearest_mode") == b"floor"
+    linear = mode == "linear" and where in ("half_pixel", "pytorch_half_pixel", "align_corners")
+    if not nearest and not linear:
+        raise NotImplementedError(f"Resize {mode}, {where}")
+    if len(inputs) > 3:
+        size = [int(n) for n in _given(inputs[3]).tolist()[2:]]
+    else:
+        factors = _given(inputs[2]).tolist()[2:]
+        size = [int(n * f) for n, f in zip(x.shape[2:], factors, strict=True)]
+    if nearest:
+        return functional.interpolate(x, size=size, mode="nearest")
+    return functional.interpolate(x, size=size, mode="bilinear", align_corners=where[0] == "a")
+
+
+def _unsqueeze(inputs: Sequence[Tensor | None], given: Attributes) -> Tensor:
+    x, axes = _first(inputs), sorted(_given(inputs[1]).tolist())
+    for axis in axes:
+        x = x.unsqueeze(axis)
+    return x
+
+
+def _shape(inputs: Sequence[Tensor | None], given: Attributes) -> Tensor:
+    shape = _first(inputs).shape[given.get("start", 0) : given.get("end")]
+    return torch.tensor(shape, dtype=torch.int64)
+
+
+def _quantise(inputs: Sequence[Tensor | None], given: Attributes) -> Tensor:
+    """To the nearest level and back; what DequantizeLinear then has left to do is nothing."""
+    x, scale, zero = _three(inputs)
+    places = _given(zero).to(torch.int32)
+    return torch.fake_quantize_per_tensor_affine(x, scale, places, LEAST, MOST)
+
+
+def _first(inputs: Sequence[Tensor | None]) -> Tensor:
+    return _given(inputs[0])
+
+
+def _given(item: Tensor | None) -> Tensor:
+    if item is None:
+        raise NotImplementedError("an input left out")
+    return item
+
+
+def _three(inputs: Sequence[Tensor | None]) -> tuple[Tensor, Any, Any]:
+    x, *rest = [*inputs, None, None][:3]
+    return _given(x), rest[0], rest[1]
+
+
+def _two(inputs: Sequence[Tensor | None]) -> tuple[Tensor, Tensor]:
+    return _given(inputs[0]), _given(inputs[1])
+
+
+OPERATORS: dict[str, Operator] = {
+    "Add": lambda i, _: torch.add(*_two(i)),
+    "AveragePool": _average_pool,
+    "BatchNormalization": _batch_norm,
+    "Cast": lambda i, _: _first(i),
+    "Clip": _clip,
+    "Concat": lambda i, a: torch.cat([_given(x) for x in i], a["axis"]),
+    "Conv": _conv,
+    "ConvTranspose": _conv_transpose,
+    "DequantizeLinear": lambda i, _: _first(i),
+    "Div": lambda i, _: torch.div(*_two(i)),
+    "Flatten": lambda i, a: _first(i).flatten(a.get("axis", 1)),
+    "Gemm": _gemm,
+    "GlobalAveragePool": lambda i, _: _first(i).mean((2, 3), keepdim=True),
+    "HardSigmoid": _hard_sigmoid,
+    "HardSwish": lambda i, _: functional.hardswish(_first(i)),
+    "Identity": lambda i, _: _first(i),
+    "MatMul": lambda i, _: torch.matmul(*_two(i)),
+    "MaxPool": _max_pool,
+    "Mul": lambda i, _: torch.mul(*_two(i)),
+    "QuantizeLinear": _quantise,
+    "ReduceMean": _reduce_mean,
+    "Relu": lambda i, _: torch.relu(_first(i)),
+    "Resize": _resize,
+    "Shape": _shape,
+    "Sigmoid": lambda i, _: torch.sigmoid(_first(i)),
+    "Sub": lambda i, _: torch.sub(*_two(i)),
+    "Softmax": lambda i, a: torch.softmax(_first(i), a.get("axis", -1)),
+    "Unsqueeze": _unsqueeze,
+}
