@@ -60,7 +60,7 @@ Figures are of a data set. It is decision support, not a diagnosis.
     metavar="LABEL=CLASS",
     help="What the bundle calls a label of the data.",
 )
-@click.option("--backend", default="auto", show_default=True, help="The engine.")
+@click.option("--backend", default="auto", show_default=True, help="The engine, or auto.")
 @click.option("--all-images", is_flag=True, help="Of a fold's bundle, training images too.")
 @click.option(
     "--copies/--no-copies",

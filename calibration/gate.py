@@ -24,10 +24,10 @@ Exit code 0: passed. 5: refused, because it loses more than the reference's limi
 because there is too little data to tell. Either is written into the candidate, and the last
 verdict counts. A loss of sensitivity of at most 1 % takes 299 positives to be believed.
 
-With --folds each bundle is made by `export --fold K`, `operate` and `quantize`, as the candidate
-was. Its float files are the reference, its quantised ones the candidate, its held-out images the
-data. The verdict is then on the candidate's fold twins; the candidate itself is only held against
-its own float files.
+With --folds each bundle is made by `export --fold K`, `operate`, `quantize` and, where the
+candidate was, `finetune`. Its float files are the reference, its quantised ones the candidate, its
+held-out images the data. The verdict is then on the candidate's fold twins; the candidate itself is
+only held against its own float files.
 """
 PATH = click.Path(path_type=Path)
 
@@ -46,7 +46,7 @@ PATH = click.Path(path_type=Path)
     help="What a label of the data is called in the bundle.",
 )
 @click.option("--split", help="Only this published split of the data.")
-@click.option("--backend", default="auto", show_default=True, help="The engine.")
+@click.option("--backend", default="auto", show_default=True, help="The engine, or auto.")
 @click.option("--out", type=PATH, help="A folder for gate.html and gate.json.")
 def command(
     reference: Path | None, candidate: Path, folds: tuple[Path, ...], more: tuple[Path, ...],

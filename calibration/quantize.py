@@ -37,7 +37,7 @@ METHODS = ("auto", "entropy", "percentile", "minmax")
     "--images",
     required=True,
     type=click.Path(path_type=Path),
-    help="A folder of images to calibrate with.",
+    help="A data set or a folder of images to calibrate with.",
 )
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path), help="The new bundle's folder."

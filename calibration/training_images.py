@@ -1,34 +1,55 @@
 """Which images a bundle's networks were trained on, where its training set is met again.
 
-A bundle knows the digests of its training sets, not their images. So the digests of all that
-training may have been given of the data at hand are computed, and the ids behind each are noted.
+A bundle knows the digests of its training sets, not their images. So whatever training may have
+been given of the data at hand is compared with those digests, and then its ids are known.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from calibration.label_map import class_of
 from runtime.bundle import Bundle
+from train.data.own_csv import FOLDER_NAMES
 from train.data.table import Sample, Table
 
-TrainingSets = Mapping[str, frozenset[str]]  # by digest: the ids of the images
+ANYBODYS = {Path(name).stem for name in FOLDER_NAMES}  # names that say nothing
 
 
-def training_sets(tables: Sequence[Table], classes: Sequence[str]) -> TrainingSets:
-    """`tables` are as their readers gave them, before labels were mapped or images left out."""
-    return {part.digest: frozenset(part.ids) for part in _parts(tables, classes)}
+@dataclass(frozen=True)
+class TrainingSets:
+    """Everything of some data that may have been a training set."""
+
+    parts: tuple[Table, ...]
+
+    @classmethod
+    def of(cls, tables: Sequence[Table], classes: Sequence[str]) -> TrainingSets:
+        """`tables` are as their readers gave them, before labels were mapped or images left out."""
+        return cls(tuple(_parts(tables, classes)))
+
+    def recognised(self, spec: Bundle) -> list[Table]:
+        """Those that the bundle was trained on. Only what has the right size is read and hashed."""
+        digests = {data.sha256 for data in spec.provenance.data}
+        sizes = {data.images for data in spec.provenance.data}
+        fitting = (part for part in self.parts if len(part) in sizes or 0 in sizes)
+        return [part for part in fitting if part.digest in digests]
+
+    def seen_ids(self, spec: Bundle) -> frozenset[str]:
+        """What the networks saw of the training sets that are recognised."""
+        ids = frozenset(name for part in self.recognised(spec) for name in part.ids)
+        return ids - frozenset(spec.provenance.held_out)
 
 
-def recognised(sets: TrainingSets, spec: Bundle) -> bool:
-    return any(data.sha256 in sets for data in spec.provenance.data)
+def same_name(table: Table, bundles: Sequence[Bundle]) -> bool:
+    """Whether a bundle was trained on a set called like this one, which may have changed since.
 
-
-def seen_ids(sets: TrainingSets, spec: Bundle) -> frozenset[str]:
-    """What the networks saw of the training sets that are recognised."""
-    known = (sets[data.sha256] for data in spec.provenance.data if data.sha256 in sets)
-    return frozenset[str]().union(*known) - frozenset(spec.provenance.held_out)
+    Training leaves a published test split aside, so its images are above suspicion.
+    """
+    trained = {n for b in bundles for d in b.provenance.data for n in d.name.lower().split("+")}
+    here = {sample.dataset.lower() for sample in table if sample.split != "test"}
+    return bool((trained - ANYBODYS) & here)
 
 
 def _parts(tables: Sequence[Table], classes: Sequence[str]) -> Iterator[Table]:

@@ -42,7 +42,7 @@ FRAME = (768, 1024)  # height and width, as most images of ISIC 2017 have them
 @click.option("--run", "run_folder", type=click.Path(path_type=Path), help="Or those of a run.")
 @click.option("--image", type=click.Path(path_type=Path), help="A frame. Default: a phantom.")
 @click.option("--runs", type=click.IntRange(min=1), default=20, show_default=True)
-@click.option("--threads", type=click.IntRange(min=1), help="Of both. Default: all cores.")
+@click.option("--threads", type=click.IntRange(min=1), help="Of each. Default: all cores.")
 @click.option("--int8", type=click.Path(path_type=Path), help="Its bundle in 8 bits, beside it.")
 @click.option("--keep", type=click.Path(path_type=Path), help="Keep the fp32 bundle here.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write all figures as JSON.")

@@ -54,8 +54,6 @@ class EagerEngine:
 
     @staticmethod
     def _tensor(array: np.ndarray) -> torch.Tensor:
-        import torch
-
         tensor = torch.from_numpy(array)
         if tensor.ndim == 4:
             return tensor.contiguous(memory_format=torch.channels_last)
@@ -88,9 +86,9 @@ def compare(
     """One frame through one chain after the other, as often as asked for."""
     if threads is not None:
         torch.set_num_threads(threads)
-    chains = {EAGER: HostChain(bundle), FP32: HostChain(bundle, "openvino", threads)}
+    chains = {kind: HostChain(bundle, "openvino", threads) for kind in (EAGER, FP32)}
     if quantised is not None:
-        chains[INT8] = HostChain(quantised, "openvino", threads)
+        chains[INT8] = HostChain(quantised, "openvino", threads, precision="int8")
     networks = {part.name: Stopwatch(EagerEngine(part)) for part in parts}
     watches: dict[str, dict[str, Stopwatch]] = {}
     try:

@@ -26,10 +26,13 @@ if TYPE_CHECKING:
     from runtime.bundle import Bundle, Role, Segment
     from runtime.bundle_files import LoadedBundle
     from runtime.lesion import Lesion
-    from runtime.specs import PreprocessSpec
+    from runtime.specs import PreprocessSpec, ViewSpec
 
 Said = dict[str, Floats]
 """A model's outputs by name."""
+
+Tensors = dict["tuple[ViewSpec, PreprocessSpec]", Floats]
+"""What networks of one frame are given, by what they look at and how."""
 
 
 class HostChain(Chain):
@@ -76,11 +79,12 @@ class HostChain(Chain):
 
     def _measure(self, frame: Image, metadata: Mapping[str, object], measured: Measured) -> None:
         chain, timing = self.bundle.spec.chain, measured.timing_ms
+        tensors: Tensors = {}
         with _timed(timing, "segment"):
             if chain.segment is not None:
-                measured.lesion = self._segment(frame, chain.segment)
+                measured.lesion = self._segment(frame, chain.segment, tensors)
         with _timed(timing, "crop"):
-            feeds = self._feeds(frame, measured.lesion, metadata)
+            feeds = self._feeds(frame, measured.lesion, metadata, tensors)
         with _timed(timing, "classify"):
             said = self._classify(feeds)
         with _timed(timing, "combine"):
@@ -90,13 +94,16 @@ class HostChain(Chain):
             measured.combined = self._combine(said, feeds)
         measured.ood = self._ood(said)
 
-    def _segment(self, frame: Image, segment: Segment) -> Lesion | None:
+    def _segment(self, frame: Image, segment: Segment, tensors: Tensors) -> Lesion | None:
+        """What it is given is kept in `tensors` where members may be given the same."""
         model = self.bundle.spec.models[segment.model]
-        feeds = {
-            item.name: to_tensor(frame, item.preprocess)
-            for item in model.inputs
-            if item.kind == "image"
-        }
+        feeds = {}
+        for item in model.inputs:
+            if item.kind == "image":
+                feeds[item.name] = to_tensor(frame, item.preprocess)
+                view = self.bundle.spec.views[item.view]
+                if view.background == "keep":  # the mask would change the others
+                    tensors[view, item.preprocess] = feeds[item.name]
         mask = self._engines[segment.model].run(feeds)[model.output("mask") or ""][0, 0]
         if not np.isfinite(mask).all():
             raise DermedgeError(f"'{segment.model}' did not give a mask: it has NaN or infinity")
@@ -108,24 +115,27 @@ class HostChain(Chain):
         return {name: self._engines[name].run(feeds[name]) for name in members}
 
     def _feeds(
-        self, frame: Image, lesion: Lesion | None, metadata: Mapping[str, object]
+        self,
+        frame: Image,
+        lesion: Lesion | None,
+        metadata: Mapping[str, object],
+        tensors: Tensors,
     ) -> dict[str, Said]:
         """The inputs of all members and the ensemble. What two look at is prepared once."""
         spec = self.bundle.spec
-        cuts: dict[str, Image] = {}
-        tensors: dict[tuple[str, PreprocessSpec], Floats] = {}
+        cuts: dict[ViewSpec, Image] = {}
         row = spec.chain.metadata.encode(metadata) if spec.chain.metadata else None
         feeds: dict[str, Said] = {}
         for name in _after_segmentation(spec):
             feeds[name] = {}
             for item in spec.models[name].inputs:
                 if item.kind == "image":
-                    key = (item.view, item.preprocess)
-                    if item.view not in cuts:
-                        cuts[item.view] = cut_view(frame, spec.views[item.view], lesion)
-                    if key not in tensors:
-                        tensors[key] = to_tensor(cuts[item.view], item.preprocess)
-                    feeds[name][item.name] = tensors[key]
+                    view = spec.views[item.view]
+                    if (view, item.preprocess) not in tensors:
+                        if view not in cuts:
+                            cuts[view] = cut_view(frame, view, lesion)
+                        tensors[view, item.preprocess] = to_tensor(cuts[view], item.preprocess)
+                    feeds[name][item.name] = tensors[view, item.preprocess]
                 elif item.kind == "metadata" and row is not None:
                     feeds[name][item.name] = row
         return feeds

@@ -50,7 +50,7 @@ name without suffix) and the bundle's fields, usually age, sex and site.
     default="auto",
     show_default=True,
     metavar="NAME",
-    help="auto, openvino or onnxruntime.",
+    help="auto, openvino, onnxruntime, tensorrt or tensorrt_rtx.",
 )
 @click.option(
     "--out",

@@ -8,18 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from calibration.evaluation.selection import Selection, join
-from calibration.training_images import recognised, seen_ids, training_sets
+from calibration.training_images import TrainingSets, same_name
 from runtime.bundle import Bundle
 from train.data.fingerprints import Fingerprints, Progress
 from train.data.overlaps import Overlap, find_overlaps, find_within
-from train.data.own_csv import FOLDER_NAMES
 from train.data.table import Table
 
 SHOWN = 20
-ANYBODYS = {Path(name).stem for name in FOLDER_NAMES}  # names that say nothing
 
 
 @dataclass(frozen=True)
@@ -78,11 +75,11 @@ def find_leaks(
     """`opened` are the tables as their readers gave them. Without a store no image is compared
     with another."""
     whole = join(opened)
-    sets = training_sets(opened, bundles[0].classes)
-    training = [seen_ids(sets, bundle) for bundle in bundles]
+    sets = TrainingSets.of(opened, bundles[0].classes)
+    training = [sets.seen_ids(bundle) for bundle in bundles]
     shared: int | None = None
     copies: list[Overlap] | None = None
-    if any(recognised(sets, bundle) for bundle in bundles):
+    if any(sets.recognised(bundle) for bundle in bundles):
         shared, copies = 0, None if store is None else []
         for part, ids in zip(selection.parts, training, strict=True):
             here = [name for name in part.ids if name in ids]
@@ -98,12 +95,5 @@ def find_leaks(
         shared,
         None if copies is None else tuple(copies),
         repeats,
-        not selection.held_out and _same_name(selection.table, bundles),
+        not selection.held_out and same_name(selection.table, bundles),
     )
-
-
-def _same_name(table: Table, bundles: Sequence[Bundle]) -> bool:
-    """Training leaves a published test split aside, so its images are above suspicion."""
-    trained = {n for b in bundles for d in b.provenance.data for n in d.name.lower().split("+")}
-    evaluated = {sample.dataset.lower() for sample in table if sample.split != "test"}
-    return bool((trained - ANYBODYS) & evaluated)

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from calibration.quantising.record import read_record
+from runtime.backends.registry import choose_variant
 from runtime.errors import GateError, UsageError
+from runtime.host_chain import models_in_use
 
 if TYPE_CHECKING:
     from runtime.bundle import Bundle
@@ -49,7 +51,7 @@ def require_pair(reference: LoadedBundle, candidate: LoadedBundle) -> None:
         )
 
 
-def require_twins(folds: Sequence[LoadedBundle], candidate: LoadedBundle) -> None:
+def require_twins(folds: Sequence[LoadedBundle], candidate: LoadedBundle, backend: str) -> None:
     """Bundles of one run's folds that were made as the candidate was: all but weights is alike."""
     require_threshold(candidate)
     for fold in folds:
@@ -62,7 +64,7 @@ def require_twins(folds: Sequence[LoadedBundle], candidate: LoadedBundle) -> Non
             )
         differing = _system(candidate.spec, fold.spec)
         differing += _decision(candidate.spec, fold.spec, DECISION)
-        differing += _precisions(candidate.spec, fold.spec)
+        differing += _precisions(candidate.spec, fold.spec, backend)
         differing += _making(candidate, fold)
         if candidate.spec.provenance.data != fold.spec.provenance.data:
             differing.append("provenance.data: trained on other images")
@@ -105,17 +107,16 @@ def _decision(one: Bundle, other: Bundle, names: Sequence[str]) -> list[str]:
     ]
 
 
-def _precisions(one: Bundle, other: Bundle) -> list[str]:
-    def variants(spec: Bundle, name: str) -> list[tuple[str, tuple[str, ...]]]:
-        return [(variant.precision, variant.backends) for variant in spec.models[name].variants]
-
+def _precisions(one: Bundle, other: Bundle, backend: str) -> list[str]:
+    """What this engine would run of either. (Which engines are faster with a file may differ.)"""
     if one.models.keys() != other.models.keys():
         return []
-    return [
-        _said(f"precisions of {name}", *([p for p, _ in variants(s, name)] for s in (one, other)))
-        for name in one.models
-        if variants(one, name) != variants(other, name)
-    ]
+    found = []
+    for name in models_in_use(one):
+        runs = [choose_variant(name, spec.models[name], backend).precision for spec in (one, other)]
+        if runs[0] != runs[1]:
+            found.append(_said(f"precision of {name} with {backend}", *runs))
+    return found
 
 
 def _making(one: LoadedBundle, other: LoadedBundle) -> list[str]:

@@ -1,8 +1,8 @@
-"""Which images may speak: labelled, and not those that the networks were trained on."""
+"""Which images may speak: labelled, and none that the networks were trained or quantised on."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 from calibration.label_map import class_of
 from calibration.quantising.record import read_record
-from calibration.training_images import TrainingSets, recognised, seen_ids, training_sets
+from calibration.training_images import TrainingSets, same_name
 from runtime.errors import GateError, UsageError
 from train.data.content import sha256
 from train.data.open_dataset import open_dataset
 from train.data.table import Sample, Table
 
 if TYPE_CHECKING:
-    from runtime.bundle import Bundle
+    from runtime.bundle import Bundle, ModelSpec
     from runtime.bundle_files import LoadedBundle
 
 
@@ -41,16 +41,28 @@ class Data:
     def quantised_on(self, bundle: LoadedBundle) -> frozenset[str]:
         """Ids of images that 8 bits were calibrated or fine-tuned on, whatever they are called."""
         record = read_record(bundle)
-        used = frozenset[str]() if record is None else record.images_used
-        return frozenset(name for name, content in self._contents.items() if content in used)
+        return frozenset[str]() if record is None else self._with_content(record.images_used)
+
+    def learned_from(self, bundle: LoadedBundle) -> frozenset[str]:
+        """Ids of images that 8-bit networks learned from in a fine-tune."""
+        record = read_record(bundle)
+        if record is None or record.tuning is None:
+            return frozenset()
+        return self._with_content(image.sha256 for image in record.tuning.images)
+
+    def _with_content(self, hashes: Iterable[str]) -> frozenset[str]:
+        wanted = frozenset(hashes)
+        if not wanted:
+            return frozenset()
+        return frozenset(name for name, content in self._contents.items() if content in wanted)
 
     @cached_property
     def _contents(self) -> dict[str, str]:
         return {sample.id: sha256(sample.image) for sample in self.table}
 
     def _trained_on(self, spec: Bundle) -> frozenset[str]:
-        if recognised(self.trainings, spec):
-            return seen_ids(self.trainings, spec)
+        if self.trainings.recognised(spec):
+            return self.trainings.seen_ids(spec)
         # A part of the data, or more than it: what is not known to be held out may be known.
         ids, held_out = frozenset(self.table.ids), frozenset(spec.provenance.held_out)
         return ids - held_out if ids & held_out else frozenset()
@@ -78,7 +90,7 @@ def open_data(
             got=", ".join(repr(name) for name in table.splits) or "no image",
             remedy="leave --split out to take every image",
         )
-    return Data(table, split, training_sets(tables, classes), tuple(notes))
+    return Data(table, split, TrainingSets.of(tables, classes), tuple(notes))
 
 
 def unseen(data: Data, bundles: Sequence[LoadedBundle]) -> tuple[Table, list[str]]:
@@ -95,16 +107,26 @@ def unseen(data: Data, bundles: Sequence[LoadedBundle]) -> tuple[Table, list[str
             expected="images that neither reference nor candidate was trained or quantised on",
             remedy="name other --data, or --folds with the bundles of `export --fold K`",
         )
-    if len(kept) == len(asked):
-        return kept, []
-    left_out = len(asked) - len(kept)
-    return kept, [f"{left_out} images are left out: networks were trained or quantised on them"]
+    notes = []
+    if left_out := len(asked) - len(kept):
+        notes.append(f"{left_out} images are left out: networks were trained or quantised on them")
+    for bundle in bundles:
+        if read_record(bundle) is None and any(map(_has_int8, bundle.spec.models.values())):
+            notes.append(f"{bundle.path} does not say which images its 8 bits were made with")
+    strangers = [b.spec for b in bundles if not data.trainings.recognised(b.spec)]
+    if same_name(kept, strangers):
+        notes.append(
+            "The networks were trained on a data set of the same name, which could not be compared "
+            "image by image (it has changed, or only a part is here): if these are its images, "
+            "they are no evidence"
+        )
+    return kept, notes
 
 
 def held_out(data: Data, fold: LoadedBundle) -> Table:
     """A fold's own images. Their ids mean something only in the data that the run was made with."""
     spec = fold.spec
-    if not recognised(data.trainings, spec):
+    if not data.trainings.recognised(spec):
         names = ", ".join(f"{d.name} ({d.images} images)" for d in spec.provenance.data)
         raise UsageError(
             f"The data is not what {fold.path} was trained on, so its held-out ids name nothing.",
@@ -124,10 +146,14 @@ def held_out(data: Data, fold: LoadedBundle) -> Table:
             f"{fold.path} was quantised on images that it is to be judged on.",
             got=f"{len(known)} of {len(table)} held-out images in its calibration.json",
             expected="none of them",
-            remedy="quantize and finetune the fold again: they leave its held-out images out, "
-            "by the names of the files",
+            remedy="quantize and finetune the fold again with `--images` the data set itself: its "
+            "held-out images are then left out",
         )
     return table
+
+
+def _has_int8(model: ModelSpec) -> bool:
+    return any(variant.precision == "int8" for variant in model.variants)
 
 
 def _require_classes(samples: Sequence[Sample], classes: Sequence[str]) -> None:

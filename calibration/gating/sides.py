@@ -80,9 +80,9 @@ class Sides:
 
     @cached_property
     def groups(self) -> tuple[Rows, ...]:
-        """Rows of one patient or lesion: their pictures are lost together, so they count once."""
+        """Rows of one patient, lesion or file: they are lost together, so they count once."""
         place = {name: row for row, name in enumerate(self.ids)}
-        groups = make_groups(self.reference.table, ("patient", "lesion"))
+        groups = make_groups(self.reference.table, ("patient", "lesion", "content"))
         return tuple(np.array([place[name] for name in group]) for group in groups)
 
     def count_groups(self, rows: Flags) -> int:

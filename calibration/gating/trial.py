@@ -79,14 +79,17 @@ def among_folds(
     They share no weights with the candidate, so it is also held against its own float side: a
     network that was spoilt in it alone would not show in its twins.
     """
-    require_twins(folds, candidate)
+    require_twins(folds, candidate, backend)
     matches = tuple(Match.within(fold, held_out(data, fold)) for fold in folds)
-    own = Match.within(candidate, spread(data.table, OWN_CHECK))
+    aside = data.only(frozenset(data.table.ids) - data.learned_from(candidate))
+    own = Match.within(candidate, spread(aside if len(aside) else data.table, OWN_CHECK))
     for match in (*matches, own):
         match.require_difference(backend)
     limits = strictest([bundle.spec.gate.limits for bundle in (*folds, candidate)])
-    note = f"Judged: {len(folds)} fold twins of the candidate, each on its held-out images."
-    return Trial(matches, own, True, data.name, limits, backend, (*data.notes, note))
+    notes = [f"Judged: {len(folds)} fold twins of the candidate, each on its held-out images."]
+    if not len(aside):
+        notes.append("The candidate itself is held against images that it was fine-tuned on.")
+    return Trial(matches, own, True, data.name, limits, backend, (*data.notes, *notes))
 
 
 def strictest(limits: Sequence[GateLimits]) -> GateLimits:

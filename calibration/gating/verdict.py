@@ -55,8 +55,8 @@ class Verdict:
                 "The candidate is refused: it loses more than its reference allows.",
                 got=self.why,
                 expected="; ".join(f"{check.name}: {check.limit}" for check in decisive),
-                remedy="quantize with another --method or on other images, or leave the member "
-                f"that changed most in float{seen}",
+                remedy="dermedge finetune brings 8-bit networks back to their float ones; or "
+                f"quantize with a smaller --budget, or without the member that changed most{seen}",
             )
         needs = list(dict.fromkeys(check.needs for check in decisive if check.needs))
         return GateError(

@@ -153,7 +153,7 @@ def _golden(making: Making, backends: Sequence[str]) -> list[str]:
         raise BundleError(
             "In 8 bits the bundle fails all of its golden images.",
             got="; ".join(dropped),
-            remedy="a smaller --budget, more images, or leave a model out with --models",
+            remedy="quantize with a smaller --budget, or leave a model out with --models",
         )
     making.fields["golden"] = kept
     return dropped

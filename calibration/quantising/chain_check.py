@@ -37,7 +37,7 @@ def compare_chains(
             if loaded.frame is None or loaded.sha256 != image.sha256:
                 raise DermedgeError(
                     f"The image {image.name} changed while it was used.",
-                    remedy="run dermedge quantize again, on a folder that nobody writes to",
+                    remedy="run the command again, on a folder that nobody writes to",
                 )
             analysis = chain.analyse(loaded.frame)
             after = analysis.combined
@@ -45,7 +45,7 @@ def compare_chains(
                 raise DermedgeError(
                     f"The chain in 8 bits fails on {image.name}.",
                     got=analysis.result.reason,
-                    remedy="a smaller --budget, or leave a model out with --models",
+                    remedy="leave out the model that fails: name the others with --models",
                 )
             scores = [_score(bundle.spec, said) for said in (before, after)]
             changes.append(abs(scores[0] - scores[1]))

@@ -21,6 +21,8 @@ from runtime.errors import DermedgeError
 from runtime.half import to_half
 
 if TYPE_CHECKING:
+    from calibration.quantising.loss import Said
+    from runtime.bundle import ModelSpec
     from runtime.bundle_files import LoadedBundle
 
 PROBES = 8  # images on which 16 bits are looked at for overflow
@@ -51,7 +53,7 @@ def quantise_model(
 ) -> Quantised | str:
     """The model in 8 bits, or the reason why it stays as it is."""
     try:
-        model = at_opset(half_form(bundle, judge))
+        model = at_opset(half_form(bundle, judge.model, judge.feeds[:PROBES]))
     except DermedgeError as error:
         return error.one_line
     sites = find_sites(model)
@@ -78,13 +80,12 @@ def quantise_model(
     return Quantised(content, best, methods, fitted, speeds, refused)
 
 
-def half_form(bundle: LoadedBundle, judge: Judge) -> onnx.ModelProto:
+def half_form(bundle: LoadedBundle, spec: ModelSpec, probes: Sequence[Said]) -> onnx.ModelProto:
     """The 16-bit graph that the 8-bit layers go into: the bundle's own, or made from fp32."""
-    files = {variant.precision: variant.file for variant in judge.model.variants}
+    files = {variant.precision: variant.file for variant in spec.variants}
     if "fp16" in files:
         return onnx.load(str(bundle.path / files["fp16"]))
-    model = folded(onnx.load(str(bundle.path / files["fp32"])))
-    return to_half(model, judge.feeds[:PROBES])
+    return to_half(folded(onnx.load(str(bundle.path / files["fp32"]))), probes)
 
 
 def folded(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from calibration.quantising.loss import Judge, Loss
+from calibration.quantising.loss import Judge
 from calibration.quantising.model import Quantised, fp32_size
 from calibration.quantising.record import GroupRecord, LossRecord, ModelRecord, SpeedRecord
 from runtime.backends.registry import BACKENDS, available_backends
@@ -45,13 +45,13 @@ def model_record(
             **known,
             "quantised": True,
             "method": made.method,
-            "methods": {name: _loss(loss) for name, loss in made.methods.items()},
-            "loss": _loss(made.fitted.loss),
+            "methods": {name: LossRecord.of(loss) for name, loss in made.methods.items()},
+            "loss": LossRecord.of(made.fitted.loss),
             "groups": [
                 GroupRecord(
                     name=group.name,
                     layers=group.layers,
-                    loss=_loss(group.loss),
+                    loss=LossRecord.of(group.loss),
                     precision="fp16" if group.kept else "int8",
                 )
                 for group in made.fitted.groups
@@ -71,7 +71,3 @@ def model_record(
             "for": backends_for(made),
         }
     )
-
-
-def _loss(loss: Loss) -> LossRecord:
-    return LossRecord(mean=round(loss.mean, 6), worst=round(loss.worst, 6))

@@ -12,6 +12,7 @@ from runtime.errors import BundleError
 from runtime.specs import Spec
 
 if TYPE_CHECKING:
+    from calibration.quantising.loss import Loss
     from runtime.bundle_files import LoadedBundle
 
 FILE = "calibration.json"
@@ -25,6 +26,10 @@ class ImageRecord(Spec):
 class LossRecord(Spec):
     mean: float
     worst: float
+
+    @classmethod
+    def of(cls, loss: Loss) -> LossRecord:
+        return cls(mean=round(loss.mean, 6), worst=round(loss.worst, 6))
 
 
 class GroupRecord(Spec):
@@ -73,13 +78,18 @@ class ChainRecord(Spec):
 
 
 class TuningRecord(Spec):
-    """A fine-tune in 8 bits: losses and the chain's changes are of `judged_on`."""
+    """A fine-tune in 8 bits: losses of `models`, and the chain's changes, are of `judged_on`."""
 
-    images: tuple[ImageRecord, ...]
+    created: datetime
+    models: tuple[str, ...]
+    images: tuple[ImageRecord, ...]  # that were learned from
     judged_on: tuple[ImageRecord, ...]
+    held_out: int
+    unreadable: tuple[str, ...]
     passes: int
     batch: int
     rate: float
+    torch: str
 
 
 class CalibrationRecord(Spec):
@@ -107,7 +117,8 @@ class CalibrationRecord(Spec):
     @property
     def orders(self) -> dict[str, object]:
         """What was asked for, by name; whatever depends on the images aside."""
-        tuning = self.tuning and self.tuning.model_dump(include={"passes", "batch", "rate"})
+        asked = {"models", "passes", "batch", "rate"}
+        tuning = self.tuning and self.tuning.model_dump(include=asked)
         budgets = {name: model.budget for name, model in self.models.items()}
         return {"method": self.method, "budgets": budgets, "fine-tune": tuning}
 

@@ -87,14 +87,14 @@ def _section(record: CalibrationRecord) -> Iterator[str]:
 
 def _tuning_sentence(record: CalibrationRecord, tuning: TuningRecord) -> str:
     before = (
-        f"{name} {model.loss_before_tuning.mean:.4f}"
+        f"{model.loss_before_tuning.mean:.4f}"
         for name, model in record.models.items()
         if model.loss_before_tuning is not None
     )
     return (
-        f"Then fine-tuned on {len(tuning.images)} images without labels, {tuning.passes} times "
-        "over, to say what the float networks say. Losses below are of "
-        f"{len(tuning.judged_on)} other images; before the fine-tune they were "
+        f"Fine-tuned afterwards on {len(tuning.images)} images without labels, {tuning.passes} "
+        f"times over, to say what the float networks say: {', '.join(tuning.models)}. Their losses "
+        f"below are of {len(tuning.judged_on)} images aside; before the fine-tune they were "
         f"{', '.join(before)}."
     )
 

@@ -6,10 +6,11 @@ will get, cut by the bundle's own segmenter.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -17,12 +18,13 @@ from calibration.quantising.record import ImageRecord
 from runtime import sources
 from runtime.errors import InputError
 from runtime.host_chain import HostChain
+from runtime.sources import Item
+from train.data.open_dataset import is_dataset, open_dataset
 
 if TYPE_CHECKING:
     from runtime.backends.base import Engine, Floats
     from runtime.bundle_files import LoadedBundle
     from runtime.chain import Analysis
-    from runtime.sources import Item
 
 Said = Mapping[str, "Floats"]
 
@@ -38,13 +40,16 @@ class Samples:
     said: dict[str, list[Said]] = field(default_factory=dict)
     combined: list[dict[str, float]] = field(default_factory=list)  # before the temperature
 
-    def part(self, rows: slice) -> Samples:
+    def part(self, rows: Sequence[int]) -> Samples:
+        def of(each: list[Any]) -> list[Any]:
+            return [each[row] for row in rows]
+
         return replace(
             self,
-            images=self.images[rows],
-            combined=self.combined[rows],
-            feeds={name: each[rows] for name, each in self.feeds.items()},
-            said={name: each[rows] for name, each in self.said.items()},
+            images=of(self.images),
+            combined=of(self.combined),
+            feeds={name: of(each) for name, each in self.feeds.items()},
+            said={name: of(each) for name, each in self.said.items()},
         )
 
 
@@ -70,19 +75,34 @@ class RecordedChain(HostChain):
         self._engines = cast("dict[str, Engine]", self.recorders)
 
 
-def list_images(folder: Path, held_out: Collection[str]) -> tuple[list[Item], int]:
-    """What lies in the folder, and how many of it a fold's bundle is to be judged on: those are
-    left out."""
-    found = list(sources.folder(folder).items)
-    kept = [item for item in found if Path(item.file).stem not in held_out]
+def list_images(path: Path, held_out: Collection[str]) -> tuple[list[Item], int]:
+    """The images of a data set or a folder, and how many more a fold's bundle is to be judged on.
+
+    Those are left out: of a data set by their ids, of a folder by the names of the files.
+    """
+    found = _of_data_set(path) if is_dataset(path) else _of_folder(path)
+    kept = [item for name, item in found if name not in held_out]
     if not kept:
         raise InputError(
-            f"There are no images in {folder} to calibrate with.",
+            f"There are no images in {path} to calibrate with.",
             got=f"{len(found)} images, which this fold's bundle holds out" if found else "none",
             expected="files that end in " + ", ".join(sources.READ),
-            remedy="--images with a folder of pictures like those to come, a hundred or so",
+            remedy="--images with pictures like those to come, a hundred or so",
         )
     return kept, len(found) - len(kept)
+
+
+def _of_data_set(path: Path) -> list[tuple[str, Item]]:
+    """Not every picture in a data set's folder is a photograph: masks are not, nor superpixels."""
+    samples = open_dataset(path)
+    return [
+        (s.id, Item(s.image.name, s.image.name, partial(sources.load_image, s.image, s.image.name)))
+        for s in samples
+    ]
+
+
+def _of_folder(path: Path) -> list[tuple[str, Item]]:
+    return [(Path(item.file).stem, item) for item in sources.folder(path).items]
 
 
 def take_samples(

@@ -17,7 +17,7 @@ from onnx import numpy_helper
 from calibration.quantising import ranges
 from calibration.quantising.record import CalibrationRecord
 from calibration.quantize import METHODS, command
-from runtime.bundle_files import LoadedBundle, load_bundle
+from runtime.bundle_files import LoadedBundle, fields_of, load_bundle, seal
 from runtime.chain import open_chain
 from tests.bundle_factory import make_bundle, picture
 from tests.calibration.quantising.conv_bundle import (
@@ -271,3 +271,25 @@ def test_the_record_refuses_what_it_does_not_know(made: LoadedBundle) -> None:
     fields = json.loads((made.path / "calibration.json").read_text(encoding="utf-8"))
     with pytest.raises(ValueError, match="mood"):
         CalibrationRecord.model_validate({**fields, "mood": "good"})
+
+
+def test_of_a_data_set_photographs_are_taken_and_held_out_ids_are_not(tmp_path: Path) -> None:
+    """Masks and superpixels lie beside them; ids need not be the names of files."""
+    pictures = write_images(tmp_path / "data", 4)
+    (pictures / "mask.png").write_bytes((pictures / "image0.png").read_bytes())
+    rows = [f"image{n}.png,case-{n},nevus" for n in range(4)]
+    (pictures / "labels.csv").write_text(
+        "\n".join(["image,id,label", *rows]) + "\n", encoding="utf-8"
+    )
+    bundle = make_conv_bundle(tmp_path / "B", half=True)
+    fields = fields_of(bundle)
+    fields["provenance"] |= {"fold": 0, "held_out": ["case-2"]}
+    seal(bundle.path, fields)
+    done = quantize(
+        "--bundle", bundle.path, "--images", pictures, "--out", tmp_path / "B8",
+        "--method", "minmax", "--backend", "openvino", "--budget", 1, "--mask-agreement", 0,
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert "1 image left out: this fold's bundle" in done.output
+    names = {image.name for image in record_of(load_bundle(tmp_path / "B8")).images}
+    assert names == {"image0.png", "image1.png", "image3.png"}

@@ -61,8 +61,16 @@ def test_one_network_is_a_chain(tmp_path: Path, backend: str, roles: tuple[str])
     assert result.lesion is None
 
 
-def test_members_with_the_same_view_share_one_tensor(
-    sealed: LoadedBundle, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("background", "view", "tensors"),
+    [
+        ("keep", "crop", 2),  # the segmenter's, and one for both members
+        ("keep", "whole", 2),  # one for the segmenter and this member, one for the other
+        ("black", "whole", 3),  # what the segmenter looks at before the mask is known
+    ],
+)
+def test_what_is_looked_at_in_the_same_way_is_prepared_once(
+    background: str, view: str, tensors: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = []
 
@@ -70,10 +78,13 @@ def test_members_with_the_same_view_share_one_tensor(
         made.append(to_tensor(*given))
         return made[-1]
 
+    fields = bundle_fields()
+    fields["views"]["whole"] = {"background": background}
+    fields["models"]["member_b"]["inputs"] = [image_input(view)]
     monkeypatch.setattr(host_chain, "to_tensor", counted)
-    with HostChain(sealed, "fake") as chain:
+    with HostChain(make_bundle(tmp_path / "bundle", fields), "fake") as chain:
         chain.process(picture())
-    assert len(made) == 2  # the segmenter's, and one for both members
+    assert len(made) == tensors
 
 
 def test_members_may_look_at_different_views(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from pathlib import Path
 
 from runtime.errors import InputError
@@ -21,4 +22,14 @@ def read_bytes(path: Path) -> bytes:
 
 
 def sha256(path: Path) -> str:
+    """Read once for as long as the file stays as it is: many who ask, ask for all of a set."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return hashlib.sha256(read_bytes(path)).hexdigest()  # fails, with a message of its own
+    return _sha256(path, stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(maxsize=1 << 17)
+def _sha256(path: Path, _size: int, _changed: int) -> str:
     return hashlib.sha256(read_bytes(path)).hexdigest()

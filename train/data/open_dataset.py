@@ -20,6 +20,10 @@ FORMATS: tuple[Format, ...] = (
 )
 
 
+def is_dataset(path: Path) -> bool:
+    return any(known.recognises(path) for known in FORMATS)
+
+
 def open_dataset(path: Path, classes: Sequence[str] | None = None) -> Table:
     """The table of the data set at `path`; `classes` fixes their order, which is the logits'."""
     looked_for = "\n            ".join(f"{f.name}: {f.looks_for}" for f in FORMATS)

@@ -9,16 +9,31 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from runtime.errors import UsageError
+from runtime.errors import InputError, UsageError
+from train.data.content import sha256
 from train.data.duplicates import find_pairs
 from train.data.fingerprints import Fingerprints, Progress
-from train.data.table import UNLABELLED, Table
+from train.data.table import UNLABELLED, Sample, Table
 
-GROUP_BY = ("patient", "lesion", "phash")
+
+def _content(sample: Sample) -> str | None:
+    try:
+        return sha256(sample.image)
+    except InputError:
+        return None  # what cannot be read is tied to nothing
+
+
+SAME: dict[str, Callable[[Sample], str | None]] = {
+    "patient": lambda sample: sample.patient,
+    "lesion": lambda sample: sample.lesion,
+    "content": _content,
+}
+TIES = (*SAME, "phash")
+GROUP_BY = ("patient", "lesion", "phash")  # a copy of a file has the same perceptual hash
 
 
 def make_folds(
@@ -78,18 +93,18 @@ def make_groups(
     one of them, are one group. Patients and lesions of the same name in two data sets count as
     the same: joining too much costs some balance, joining too little leaks.
     """
-    unknown = [name for name in group_by if name not in GROUP_BY]
+    unknown = [name for name in group_by if name not in TIES]
     if unknown:
         raise UsageError(
             "Samples cannot be grouped by that.",
             got=", ".join(unknown),
-            expected=f"some of {', '.join(GROUP_BY)}",
+            expected=f"some of {', '.join(TIES)}",
         )
     ties: list[tuple[int, int]] = []
-    for name in ("patient", "lesion"):
+    for name, value_of in SAME.items():
         if name in group_by:
             first: dict[str, int] = {}
-            values = (getattr(sample, name) for sample in table)
+            values = map(value_of, table)
             ties += [(first.setdefault(v, i), i) for i, v in enumerate(values) if v is not None]
     if "phash" in group_by:
         pairs = find_pairs([s.image for s in table], store=store, progress=progress)

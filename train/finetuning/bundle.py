@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import onnx
+import torch
 
 from calibration.quantising.bundle import (
     INT8,
@@ -18,6 +20,8 @@ from calibration.quantising.bundle import (
     judge_of,
 )
 from calibration.quantising.loss import Loss
+from calibration.quantising.model import PROBES, half_form
+from calibration.quantising.qdq import at_opset
 from calibration.quantising.record import (
     CalibrationRecord,
     LossRecord,
@@ -29,11 +33,11 @@ from calibration.quantising.samples import Samples, list_images, take_samples
 from runtime.bundle_files import LoadedBundle, load_bundle
 from runtime.errors import BundleError, InputError, UsageError
 from runtime.target_folder import beside
-from train.finetuning.graph_network import GraphNetwork
+from train.finetuning.graph_network import GraphNetwork, check_trainable
 from train.finetuning.tuning import Plan, tune
 
 if TYPE_CHECKING:
-    from calibration.quantising.loss import Judge
+    from calibration.quantising.loss import Judge, Said
     from runtime.bundle import ModelSpec
 
 Step = Callable[[str, int], None]
@@ -71,17 +75,20 @@ def finetune_bundle(order: Order, step: Step) -> tuple[LoadedBundle, Calibration
     check_out(order.bundle, order.out)
     bundle = load_bundle(order.bundle)
     record = _record_of(bundle)
-    names = _models(bundle, record, order.models)
+    names = _models(record, order.models)
     backends = backends_asked([order.backend] if order.backend else [])
     items, held_out = list_images(order.images, bundle.spec.provenance.held_out)
+    for name in names:  # before hours are spent
+        check_trainable(onnx.load(str(bundle.path / _int8_file(bundle.spec.models[name]))))
     count = min(order.count, len(items))
     samples = take_samples(bundle, items, count, backends[0], lambda: step("images", count))
-    judged, trained = _parted(samples)
+    judged, trained = _parted(samples, record)
     made: dict[str, Tuned] = {}
     for name in names:
-        made[name] = _tune(bundle, name, backends[0], trained, judged, order.plan, step)
-    helped = {name: tuned for name, tuned in made.items() if tuned.helped}
-    if not helped:
+        judge = judge_of(bundle, name, backends[0], judged)
+        bar = _bar(step, name, order.plan.steps(len(trained.images)))
+        made[name] = _tune(bundle, judge, trained.feeds[name], order.plan, bar)
+    if not any(tuned.helped for tuned in made.values()):
         raise BundleError(
             "The fine-tune made no network better.",
             got="; ".join(
@@ -90,13 +97,26 @@ def finetune_bundle(order: Order, step: Step) -> tuple[LoadedBundle, Calibration
             expected="answers nearer to the float networks'",
             remedy="more images, another --rate, or the bundle as quantize made it",
         )
+    tuning = TuningRecord(
+        created=datetime.now(timezone.utc),
+        models=tuple(names),
+        images=tuple(trained.images),
+        judged_on=tuple(judged.images),
+        held_out=held_out,
+        unreadable=tuple(samples.unreadable),
+        passes=order.plan.passes,
+        batch=order.plan.batch,
+        rate=order.plan.rate,
+        torch=torch.__version__,
+    )
+    models = {name: _told(model, made.get(name)) for name, model in record.models.items()}
+    record = record.model_copy(update={"models": models, "tuning": tuning})
     with beside(order.out) as folder:
         making = Making.copy_of(bundle, folder)
         making.fields["version"] = f"{bundle.spec.version}-tuned"
-        for name, tuned in helped.items():
-            (folder / _int8_file(bundle.spec.models[name])).write_bytes(tuned.content)
-        record = _with_tuning(record, made, order.plan, trained, judged)
-        record = record.model_copy(update={"held_out": held_out})
+        for name, tuned in made.items():
+            if tuned.helped:
+                (folder / _int8_file(bundle.spec.models[name])).write_bytes(tuned.content)
         totals = {"chain": len(judged.images)}
         record = finish(
             making, record, judged, items, backends, lambda what: step(what, totals.get(what, 1))
@@ -104,62 +124,35 @@ def finetune_bundle(order: Order, step: Step) -> tuple[LoadedBundle, Calibration
     return load_bundle(order.out), record
 
 
+def _bar(step: Step, name: str, total: int) -> Callable[[], None]:
+    return lambda: step(name, total)
+
+
 def _tune(
-    bundle: LoadedBundle,
-    name: str,
-    backend: str,
-    trained: Samples,
-    judged: Samples,
-    plan: Plan,
-    step: Step,
+    bundle: LoadedBundle, judge: Judge, feeds: Sequence[Said], plan: Plan, step: Callable[[], None]
 ) -> Tuned:
-    spec = bundle.spec.models[name]
-    judge: Judge = judge_of(bundle, name, backend, judged)
-    before = (bundle.path / _int8_file(spec)).read_bytes()
-    teacher = onnx.load(str(bundle.path / _float_file(spec)))
-    student = GraphNetwork(onnx.load_from_string(before))
-    student.start_from(teacher)
-    feeds = trained.feeds[name]
-    steps = plan.steps(len(feeds))
-    tune(student, GraphNetwork(teacher), spec, feeds, plan, lambda: step(name, steps))
-    content = student.to_onnx().SerializeToString()
-    return Tuned(content, judge.of(before), judge.of(content))
-
-
-def _with_tuning(
-    record: CalibrationRecord,
-    made: Mapping[str, Tuned],
-    plan: Plan,
-    trained: Samples,
-    judged: Samples,
-) -> CalibrationRecord:
-    models = {name: _told(model, made.get(name)) for name, model in record.models.items()}
-    tuning = TuningRecord(
-        images=tuple(trained.images),
-        judged_on=tuple(judged.images),
-        passes=plan.passes,
-        batch=plan.batch,
-        rate=plan.rate,
-    )
-    return record.model_copy(update={"models": models, "tuning": tuning})
+    """The teacher is the float graph that quantize put 8 bits into."""
+    content = (bundle.path / _int8_file(judge.model)).read_bytes()
+    before = at_opset(half_form(bundle, judge.model, feeds[:PROBES]))
+    student = GraphNetwork(onnx.load_from_string(content))
+    student.start_from(before)
+    tune(student, GraphNetwork(before), judge.model, feeds, plan, step)
+    tuned = student.to_onnx().SerializeToString()
+    return Tuned(tuned, judge.of(content), judge.of(tuned))
 
 
 def _told(model: ModelRecord, tuned: Tuned | None) -> ModelRecord:
     """A model that the fine-tune did not help keeps its file, and its loss on the new images."""
     if tuned is None:
         return model
-    shipped = tuned.after if tuned.helped else tuned.before
-    return model.model_copy(
-        update={"loss": _loss(shipped), "loss_before_tuning": _loss(tuned.before)}
-    )
+    shipped = LossRecord.of(tuned.after if tuned.helped else tuned.before)
+    before = LossRecord.of(tuned.before)
+    return model.model_copy(update={"loss": shipped, "loss_before_tuning": before})
 
 
-def _loss(loss: Loss) -> LossRecord:
-    return LossRecord(mean=round(loss.mean, 6), worst=round(loss.worst, 6))
-
-
-def _parted(samples: Samples) -> tuple[Samples, Samples]:
-    """Those that judge, and those that are trained on. They are in random order already."""
+def _parted(samples: Samples, record: CalibrationRecord) -> tuple[Samples, Samples]:
+    """Those that judge, and those that are trained on. As long as there are others, none judges
+    that quantize has looked at: its choices were made on them."""
     if len(samples.images) < FEWEST:
         raise InputError(
             "There are too few images to fine-tune on.",
@@ -167,8 +160,10 @@ def _parted(samples: Samples) -> tuple[Samples, Samples]:
             expected=f"at least {FEWEST}; hundreds are better",
             remedy="--images with a larger folder; they need no labels",
         )
-    first = len(samples.images) // JUDGED
-    return samples.part(slice(None, first)), samples.part(slice(first, None))
+    known = [image.sha256 in record.images_used for image in samples.images]
+    rows = sorted(range(len(known)), key=known.__getitem__)  # stable: in random order otherwise
+    first = len(rows) // JUDGED
+    return samples.part(rows[:first]), samples.part(sorted(rows[first:]))
 
 
 def _record_of(bundle: LoadedBundle) -> CalibrationRecord:
@@ -188,7 +183,7 @@ def _record_of(bundle: LoadedBundle) -> CalibrationRecord:
     return record
 
 
-def _models(bundle: LoadedBundle, record: CalibrationRecord, asked: Sequence[str]) -> list[str]:
+def _models(record: CalibrationRecord, asked: Sequence[str]) -> list[str]:
     can = [name for name, model in record.models.items() if model.quantised]
     if unknown := [name for name in asked if name not in can]:
         raise UsageError(
@@ -201,9 +196,3 @@ def _models(bundle: LoadedBundle, record: CalibrationRecord, asked: Sequence[str
 
 def _int8_file(spec: ModelSpec) -> str:
     return next(variant.file for variant in spec.variants if variant.precision == INT8)
-
-
-def _float_file(spec: ModelSpec) -> str:
-    """In 16 bits where there is one: the 8-bit graph was made of that, so that names agree."""
-    files = {variant.precision: variant.file for variant in spec.variants}
-    return files.get("fp16") or files["fp32"]

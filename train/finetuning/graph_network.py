@@ -16,12 +16,13 @@ import torch
 from onnx import numpy_helper
 from torch import Tensor, nn
 
+from calibration.quantising.qdq import LEVELS
 from runtime.errors import BundleError
 from train.finetuning.operators import OPERATORS
+from train.finetuning.understood import not_followed
 
-LEVELS = 127  # of weights: −128 is not used
-WEIGHTED = ("Conv", "ConvTranspose", "Gemm")
 INT8 = ".int8"  # how quantize names the 8-bit form of a weight
+WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
 
 class GraphNetwork(nn.Module):
@@ -29,32 +30,34 @@ class GraphNetwork(nn.Module):
 
     def __init__(self, model: onnx.ModelProto) -> None:
         super().__init__()
-        _refuse_strangers(model.graph)
+        check_trainable(model)
         self.model = model
         constants = {item.name: numpy_helper.to_array(item) for item in model.graph.initializer}
         self.scales = _scales_of_weights(model.graph, constants)
         self.learned: dict[str, nn.Parameter] = {}
         self.fixed: list[str] = []
+        self.counts: dict[str, Tensor] = {}  # shapes, axes: these stay where shapes are computed
         names = _weights_and_biases(model.graph)
         for name, value in constants.items():
             if name in self.scales:
-                value = value * _columns(
-                    constants[self.scales[name][0]], value.ndim, self.scales[name][1]
-                )
-            tensor = torch.tensor(value.astype(np.float32) if value.dtype.kind == "f" else value)
+                scale, axis = self.scales[name]
+                value = value * _columns(constants[scale], value.ndim, axis)
             if name in names:
-                self.learned[name] = nn.Parameter(tensor)
+                self.learned[name] = nn.Parameter(torch.tensor(value.astype(np.float32)))
                 self.register_parameter(f"learned{len(self.learned)}", self.learned[name])
-            else:
+            elif value.dtype.kind == "f":
                 self.fixed.append(name)
+                tensor = torch.tensor(value.astype(np.float32))
                 self.register_buffer(f"fixed{len(self.fixed)}", tensor)
+            else:
+                self.counts[name] = torch.tensor(value)
         self.given = [
             {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
             for node in model.graph.node
         ]
 
     def forward(self, feeds: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        known: dict[str, Tensor | None] = {"": None, **feeds}
+        known: dict[str, Tensor | None] = {"": None, **self.counts, **feeds}
         known |= zip(self.fixed, self.buffers(), strict=True)
         for name, weight in self.learned.items():
             known[name] = self._rounded(name, weight) if name in self.scales else weight
@@ -74,13 +77,13 @@ class GraphNetwork(nn.Module):
         return self.get_buffer(f"fixed{self.fixed.index(name) + 1}")
 
     def start_from(self, before: onnx.ModelProto) -> None:
-        """Weights as they were before they were rounded, where `before` has them by name."""
+        """8-bit weights as they were before they were rounded, in the graph that quantize took."""
         known = {item.name: item for item in before.graph.initializer}
-        for name, weight in self.learned.items():
+        for name in self.scales:
             item = known.get(name.removesuffix(INT8))
-            if item is not None and tuple(item.dims) == tuple(weight.shape):
+            if item is not None:
                 value = numpy_helper.to_array(item).astype(np.float32)
-                weight.data.copy_(torch.tensor(value))
+                self.learned[name].data.copy_(torch.tensor(value))
 
     def to_onnx(self) -> onnx.ModelProto:
         """The graph with the weights as they are now, each in the type that it had."""
@@ -98,12 +101,11 @@ class GraphNetwork(nn.Module):
         return changed
 
 
-def _refuse_strangers(graph: onnx.GraphProto) -> None:
-    strangers = sorted({node.op_type for node in graph.node} - OPERATORS.keys())
-    if strangers:
+def check_trainable(model: onnx.ModelProto) -> None:
+    if problems := list(dict.fromkeys(filter(None, map(not_followed, model.graph.node)))):
         raise BundleError(
             "A network has operators that cannot be trained here.",
-            got=", ".join(strangers),
+            got="; ".join(problems),
             expected=", ".join(sorted(OPERATORS)),
             remedy="leave it as quantize made it: name the others with --models",
         )
@@ -129,7 +131,7 @@ def _weights_and_biases(graph: onnx.GraphProto) -> set[str]:
     taken = {
         name for node in graph.node if node.op_type in WEIGHTED for name in node.input[1:] if name
     }
-    return {reads.get(name, name) for name in taken}
+    return {reads.get(name, name) for name in taken} & {item.name for item in graph.initializer}
 
 
 def _columns(values: npt.NDArray[Any], dimensions: int, axis: int) -> npt.NDArray[np.float32]:

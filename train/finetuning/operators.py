@@ -1,7 +1,8 @@
 """What each ONNX operator of our graphs computes, in torch; batch and types follow the tensors.
 
 Types of 16 bits are computed in 32: what training sees is the graph's arithmetic, not the rounding
-of one engine. Shapes are integer tensors, as in the graph.
+of one engine. Shapes are integer tensors, as in the graph. What an operator here does not follow is
+refused before anything is trained (`understood.py`).
 """
 
 from __future__ import annotations
@@ -46,18 +47,11 @@ def _conv_transpose(inputs: Sequence[Tensor | None], given: Attributes) -> Tenso
         weight,
         bias,
         given.get("strides", 1),
-        _symmetric(pads),
+        pads[: len(pads) // 2],
         given.get("output_padding", 0),
         given.get("group", 1),
         given.get("dilations", 1),
     )
-
-
-def _symmetric(pads: Sequence[int]) -> list[int]:
-    half = len(pads) // 2
-    if list(pads[:half]) != list(pads[half:]):
-        raise NotImplementedError(f"pads {list(pads)}")
-    return list(pads[:half])
 
 
 def _gemm(inputs: Sequence[Tensor | None], given: Attributes) -> Tensor:
@@ -81,7 +75,7 @@ def _max_pool(inputs: Sequence[Tensor | None], given: Attributes) -> Tensor:
 
 
 def _average_pool(inputs: Sequence[Tensor | None], given: Attributes) -> Tensor:
-    pads = _symmetric(given.get("pads", (0, 0, 0, 0)))
+    pads = given.get("pads", (0, 0, 0, 0))[:2]
     ceil, counted = bool(given.get("ceil_mode")), bool(given.get("count_include_pad"))
     strides = given.get("strides", 1)
     return functional.avg_pool2d(
@@ -111,16 +105,12 @@ def _resize(inputs: Sequence[Tensor | None], given: Attributes) -> Tensor:
     x = _first(inputs)
     mode = given.get("mode", b"nearest").decode()
     where = given.get("coordinate_transformation_mode", b"half_pixel").decode()
-    nearest = mode == "nearest" and where == "asymmetric" and given.get("nearest_mode") == b"floor"
-    linear = mode == "linear" and where in ("half_pixel", "pytorch_half_pixel", "align_corners")
-    if not nearest and not linear:
-        raise NotImplementedError(f"Resize {mode}, {where}")
     if len(inputs) > 3:
         size = [int(n) for n in _given(inputs[3]).tolist()[2:]]
     else:
         factors = _given(inputs[2]).tolist()[2:]
         size = [int(n * f) for n, f in zip(x.shape[2:], factors, strict=True)]
-    if nearest:
+    if mode == "nearest":
         return functional.interpolate(x, size=size, mode="nearest")
     return functional.interpolate(x, size=size, mode="bilinear", align_corners=where[0] == "a")
 
@@ -140,7 +130,7 @@ def _shape(inputs: Sequence[Tensor | None], given: Attributes) -> Tensor:
 def _quantise(inputs: Sequence[Tensor | None], given: Attributes) -> Tensor:
     """To the nearest level and back; what DequantizeLinear then has left to do is nothing."""
     x, scale, zero = _three(inputs)
-    places = _given(zero).to(torch.int32)
+    places = _given(zero).to(x.device, torch.int32)
     return torch.fake_quantize_per_tensor_affine(x, scale, places, LEAST, MOST)
 
 
@@ -150,7 +140,7 @@ def _first(inputs: Sequence[Tensor | None]) -> Tensor:
 
 def _given(item: Tensor | None) -> Tensor:
     if item is None:
-        raise NotImplementedError("an input left out")
+        raise ValueError("an input that this operator cannot do without was left out")
     return item
 
 
@@ -174,7 +164,7 @@ OPERATORS: dict[str, Operator] = {
     "ConvTranspose": _conv_transpose,
     "DequantizeLinear": lambda i, _: _first(i),
     "Div": lambda i, _: torch.div(*_two(i)),
-    "Flatten": lambda i, a: _first(i).flatten(a.get("axis", 1)),
+    "Flatten": lambda i, _: _first(i).flatten(1),
     "Gemm": _gemm,
     "GlobalAveragePool": lambda i, _: _first(i).mean((2, 3), keepdim=True),
     "HardSigmoid": _hard_sigmoid,

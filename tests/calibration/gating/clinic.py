@@ -39,7 +39,7 @@ def write_clinic(folder: Path, label: str = "melanoma") -> Path:
     rows = [["image", "label", "split"]]
     for number in range(POSITIVES + NEGATIVES):
         malignant = number < POSITIVES
-        colour = (150 - number // 2, 60, 60) if malignant else (35 + number // 4, 45, 70)
+        colour = (150 - number, 60, 60) if malignant else (35 + number // 4, 45 + number % 4, 70)
         name = f"c{number:03d}.png"
         frame = picture(60, 80, colour)
         (folder / name).write_bytes(cv2.imencode(".png", frame)[1].tobytes())

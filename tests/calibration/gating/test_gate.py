@@ -246,14 +246,33 @@ def test_of_a_fold_only_what_it_held_out_counts(clinic: Path, tmp_path: Path) ->
     assert "there are 24" in result.stderr  # negatives, of which too few are left
 
 
-def test_images_that_8_bits_were_made_with_are_no_evidence(
-    reference: LoadedBundle, candidate: LoadedBundle, clinic: Path
+def test_copies_of_a_picture_count_once(
+    reference: LoadedBundle, candidate: LoadedBundle, tmp_path: Path
 ) -> None:
-    """Two pictures of the clinic are the same: what counts is what is in the file."""
-    first = clinic.parent / "c000.png"
-    same = [p for p in clinic.parent.glob("*.png") if p.read_bytes() == first.read_bytes()]
-    result = held(reference, with_record(candidate, [first]), clinic)
-    assert f"{len(same)} images are left out" in result.output
+    """Under other names they are no more positives than before."""
+    data = write_clinic(tmp_path / "few")
+    keep = data.read_text().splitlines()
+    few = [row for row in keep[1:] if "melanoma" in row][:20]
+    others = [row for row in keep[1:] if "melanoma" not in row]
+    copies = []
+    for row in few:
+        name, rest = row.split(",", 1)
+        (data.parent / f"copy-{name}").write_bytes((data.parent / name).read_bytes())
+        copies.append(f"copy-{name},{rest}")
+    data.write_text("\n".join([keep[0], *few, *copies, *others]) + "\n")
+    result = held(reference, candidate, data)
+    assert result.exit_code == 5
+    assert "there are 20" in result.stderr
+
+
+def test_images_that_8_bits_were_made_with_are_no_evidence(
+    reference: LoadedBundle, candidate: LoadedBundle, clinic: Path, tmp_path: Path
+) -> None:
+    """What counts is what is in the file, whatever it is called."""
+    copy = tmp_path / "another name.png"
+    copy.write_bytes((clinic.parent / "c000.png").read_bytes())
+    result = held(reference, with_record(candidate, [copy]), clinic)
+    assert "1 images are left out" in result.output
     everything = sorted(clinic.parent.glob("*.png"))
     result = held(reference, with_record(load_bundle(candidate.path), everything), clinic)
     assert result.exit_code == 2

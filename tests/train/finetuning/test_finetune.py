@@ -23,10 +23,15 @@ NETWORK = "lesion_close"  # the smallest that is in real use, and one that 8 bit
 
 
 @pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("phantoms") / "out"
-    write_phantoms(folder, count=60, size=256, seed=3)
-    return folder / "ISIC-2017_Training_Data"
+    write_phantoms(folder, count=40, size=256, seed=3)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def images(data: Path) -> Path:
+    return data / "ISIC-2017_Training_Data"
 
 
 @pytest.fixture(scope="module")
@@ -35,16 +40,14 @@ def held_out(images: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def quantised(
-    images: Path, held_out: str, tmp_path_factory: pytest.TempPathFactory
-) -> LoadedBundle:
+def quantised(data: Path, held_out: str, tmp_path_factory: pytest.TempPathFactory) -> LoadedBundle:
     """A fold's bundle with one network in 8 bits, first layers and all."""
     folder = tmp_path_factory.mktemp("quantised")
     shutil.copytree(demo.BUNDLE, folder / "B")
     fields = fields_of(load_bundle(folder / "B"))
     fields["provenance"] |= {"fold": 0, "held_out": [held_out]}
     seal(folder / "B", fields)
-    words = ["--bundle", folder / "B", "--images", images, "--out", folder / "B8"]
+    words = ["--bundle", folder / "B", "--images", data, "--out", folder / "B8"]
     words += ["--count", 6, "--method", "minmax", "--backend", "openvino", "--budget", 1]
     done = CliRunner().invoke(quantize, [*map(str, words), "--models", NETWORK])
     assert done.exit_code == 0, done.output
@@ -77,7 +80,7 @@ def test_losses_are_measured_on_images_that_were_not_learned_from(
 ) -> None:
     record = record_of(tuned)
     assert record.tuning is not None
-    assert record.held_out == 1
+    assert record.tuning.held_out == 1
     trained = {image.name for image in record.tuning.images}
     judged = {image.name for image in record.tuning.judged_on}
     there = {file.name for file in images.glob("*.jpg")}
@@ -87,6 +90,8 @@ def test_losses_are_measured_on_images_that_were_not_learned_from(
     assert record.chain is not None
     assert record.chain.images == len(judged)
     assert {image.sha256 for image in record.tuning.images} < record.images_used
+    calibrated = {image.name for image in record.images}
+    assert not judged & calibrated  # ranges and method were chosen on those
 
 
 def test_the_network_says_more_nearly_what_the_float_one_says(tuned: LoadedBundle) -> None:
@@ -117,7 +122,7 @@ def test_it_is_a_bundle_like_any_other(quantised: LoadedBundle, tuned: LoadedBun
     open_chain(tuned, "openvino").close()  # with its self-test
     card = (tuned.path / "card.md").read_text(encoding="utf-8")
     assert card.count("## Precision") == 1
-    assert "Then fine-tuned on" in card
+    assert "Fine-tuned afterwards on" in card
 
 
 def test_where_nothing_gets_better_nothing_is_written(

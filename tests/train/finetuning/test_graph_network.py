@@ -20,6 +20,7 @@ from runtime.bundle import ModelSpec
 from runtime.bundle_files import load_bundle
 from runtime.decode import read_image
 from runtime.preprocess import to_tensor
+from tests.bundle_factory import model
 from train.finetuning.graph_network import GraphNetwork
 
 MODELS = load_bundle(demo.BUNDLE).spec.models
@@ -96,15 +97,27 @@ def test_float_weights_round_to_the_levels_that_are_there() -> None:
     """What quantize rounded is the start; the first file is the one that it wrote."""
     graph = quantised("lesion_close")
     network = GraphNetwork(graph)
+    rounded = {name: weight.detach().clone() for name, weight in network.learned.items()}
     network.start_from(float_graph("lesion_close"))
-    before = {item.name: numpy_helper.to_array(item) for item in graph.graph.initializer}
-    weights = [name for name in network.learned if name.endswith(".int8")]
-    assert weights
-    assert any(
-        not np.array_equal(network.learned[name].detach().numpy(), before[name]) for name in weights
-    )
-    for item in network.to_onnx().graph.initializer:
-        np.testing.assert_array_equal(numpy_helper.to_array(item), before[item.name])
+    assert all(not torch.equal(network.learned[name], rounded[name]) for name in network.scales)
+    assert network.to_onnx() == graph
+
+
+def test_products_are_learned_as_convolutions_are() -> None:
+    """A MatMul's weight in 8 bits, and one that stayed."""
+    rng = np.random.default_rng(0)
+    shapes = {"net.a.weight": (32, 16), "net.b.weight": (16, 3)}
+    weights = {name: rng.normal(0, 1, shape).astype("f4") for name, shape in shapes.items()}
+    nodes = [
+        onnx.helper.make_node("MatMul", ["x", "net.a.weight"], ["hidden"]),
+        onnx.helper.make_node("MatMul", ["hidden", "net.b.weight"], ["logits"]),
+    ]
+    graph = at_opset(model(nodes, {"x": (32,)}, {"logits": (3,)}, weights))
+    eight = insert(graph, find_sites(graph), {"x": 3.0})
+    network = GraphNetwork(eight)
+    assert set(network.learned) == {"net.a.weight.int8", "net.b.weight"}
+    network.start_from(graph)
+    assert network.to_onnx() == eight
 
 
 def test_changed_weights_are_written_in_their_own_types_and_within_the_levels() -> None:

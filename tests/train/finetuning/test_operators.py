@@ -15,6 +15,8 @@ from onnx import helper, numpy_helper
 
 from runtime.errors import BundleError
 from train.finetuning.graph_network import GraphNetwork
+from train.finetuning.operators import OPERATORS
+from train.finetuning.understood import FOLLOWED
 
 SIDES = st.integers(1, 9)
 SEEDS = st.integers(0, 2**16)
@@ -168,7 +170,30 @@ def test_rounding_to_levels(seed: int, scale: float) -> None:
     assert np.mean(got != expected) < 0.05
 
 
-def test_an_unknown_operator_is_named() -> None:
-    model = graph_of([helper.make_node("Sin", ["x"], ["out"])], {"x": values(0, 2)}, {}, "out")
-    with pytest.raises(BundleError, match=r"Sin[\s\S]*--models"):
-        GraphNetwork(model)
+@pytest.mark.parametrize(
+    ("kind", "given", "words"),
+    [
+        ("Sin", {}, "Sin"),
+        ("Conv", {"auto_pad": "SAME_UPPER"}, "Conv with auto_pad"),
+        ("ConvTranspose", {"output_shape": [7, 7]}, "ConvTranspose with output_shape"),
+        ("ConvTranspose", {"pads": [0, 0, 1, 1]}, "ConvTranspose with pads"),
+        ("MaxPool", {"kernel_shape": [3, 3], "dilations": [2, 2]}, "MaxPool with dilations"),
+        ("Flatten", {"axis": 2}, "Flatten with axis=2"),
+        ("Cast", {"to": onnx.TensorProto.INT64}, "Cast with to"),
+        ("ReduceMean", {"axes": [2, 3]}, "ReduceMean with axes"),
+        ("Resize", {"mode": "cubic"}, "Resize cubic"),
+        ("Resize", {"mode": "nearest"}, "Resize nearest, half_pixel, round_prefer_floor"),
+    ],
+)
+def test_what_would_be_computed_otherwise_is_refused_by_name(
+    kind: str, given: dict[str, Any], words: str
+) -> None:
+    nodes = [helper.make_node(kind, ["x"], ["out"], **given)]
+    with pytest.raises(BundleError) as caught:
+        GraphNetwork(graph_of(nodes, {"x": values(0, 1, 2, 5, 5)}, {}, "out"))
+    assert words in str(caught.value)
+    assert "--models" in str(caught.value)
+
+
+def test_what_is_followed_is_an_operator() -> None:
+    assert FOLLOWED.keys() <= OPERATORS.keys()
