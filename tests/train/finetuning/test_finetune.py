@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import onnx
@@ -12,10 +11,10 @@ from click.testing import CliRunner, Result
 
 from calibration.quantising.record import CalibrationRecord, read_record
 from calibration.quantize import command as quantize
-from runtime import demo
 from runtime.bundle_files import LoadedBundle, fields_of, load_bundle, seal
 from runtime.chain import open_chain
 from tests.calibration.quantising.conv_bundle import make_conv_bundle, write_images
+from tests.float_demo import make_float_demo
 from train.finetune import command
 from train.phantoms import write_phantoms
 
@@ -43,10 +42,7 @@ def held_out(images: Path) -> str:
 def quantised(data: Path, held_out: str, tmp_path_factory: pytest.TempPathFactory) -> LoadedBundle:
     """A fold's bundle with one network in 8 bits, first layers and all."""
     folder = tmp_path_factory.mktemp("quantised")
-    shutil.copytree(demo.BUNDLE, folder / "B")
-    fields = fields_of(load_bundle(folder / "B"))
-    fields["provenance"] |= {"fold": 0, "held_out": [held_out]}
-    seal(folder / "B", fields)
+    make_float_demo(folder / "B", fold=0, held_out=[held_out])
     words = ["--bundle", folder / "B", "--images", data, "--out", folder / "B8"]
     words += ["--count", 6, "--method", "minmax", "--backend", "openvino", "--budget", 1]
     done = CliRunner().invoke(quantize, [*map(str, words), "--models", NETWORK])
