@@ -10,9 +10,7 @@ import click
 from runtime.command import Number, Verb
 
 if TYPE_CHECKING:
-    from calibration.quantising.bundle import Order
     from calibration.quantising.record import CalibrationRecord
-    from runtime.bundle_files import LoadedBundle
 
 EPILOG = """\b
 Examples:
@@ -93,32 +91,14 @@ def command(
 
     Each model keeps its float file. An engine that is no faster with 8 bits goes on using it.
     """
-    from calibration.quantising.bundle import Order
+    from calibration.quantising.bundle import Order, quantise_bundle
+    from calibration.quantising.screen import steps
 
     order = Order(bundle, images, out, method, count, budget, mask_agreement, models, backends)
-    made, record = _run_with_progress(order)
+    with steps() as step:
+        made, record = quantise_bundle(order, lambda what: step(what, None))
     _show(record)
     click.echo(f"Written to {made.path}.")
-
-
-def _run_with_progress(order: Order) -> tuple[LoadedBundle, CalibrationRecord]:
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    from calibration.quantising.bundle import quantise_bundle
-
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}"))
-    with Progress(
-        *columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True
-    ) as bar:
-        tasks: dict[str, object] = {}
-
-        def step(what: str) -> None:
-            if what not in tasks:
-                tasks[what] = bar.add_task(what, total=None)
-            bar.advance(tasks[what])  # type: ignore[arg-type]
-
-        return quantise_bundle(order, step)
 
 
 def _show(record: CalibrationRecord) -> None:
@@ -126,6 +106,7 @@ def _show(record: CalibrationRecord) -> None:
     from rich.table import Table
 
     from calibration.quantising.report import cells, chain_sentence
+    from calibration.quantising.screen import say, say_of_images
 
     console = Console()
     table = Table(title="Quantised", title_justify="left")
@@ -145,15 +126,10 @@ def _show(record: CalibrationRecord) -> None:
     for name, model in record.models.items():
         if model.reason is not None:
             console.print(f"{name} stays in float: {model.reason}.", highlight=False, markup=False)
-    for count, what in (
-        (record.held_out, "left out: this fold's bundle is to be judged on them"),
-        (len(record.unreadable), "could not be used; calibration.json says why"),
-        (record.without_lesion, "of those used: the segmenter finds no lesion"),
-        (len(record.golden_dropped), "of the self-test dropped: 8 bits differ too much on it"),
-    ):
-        if count:
-            noun = "image" if count == 1 else "images"
-            console.print(f"Note: {count} {noun} {what}.", highlight=False)
+    say_of_images(console, record.held_out, len(record.unreadable))
+    say(console, record.without_lesion, "of those used: the segmenter finds no lesion")
+    dropped = len(record.golden_dropped)
+    say(console, dropped, "of the self-test dropped: 8 bits differ too much on it")
     console.print(chain_sentence(record), highlight=False)
 
 

@@ -89,15 +89,14 @@ def compare(
     chains = {kind: HostChain(bundle, "openvino", threads) for kind in (EAGER, FP32)}
     if quantised is not None:
         chains[INT8] = HostChain(quantised, "openvino", threads, precision="int8")
-    networks = {part.name: Stopwatch(EagerEngine(part)) for part in parts}
     watches: dict[str, dict[str, Stopwatch]] = {}
     try:
         for kind, chain in chains.items():
-            compiled = chain._engines
-            watches[kind] = {name: Stopwatch(engine) for name, engine in compiled.items()}
-        for engine in chains[EAGER]._engines.values():
-            engine.close()  # networks take the place of this chain's engines
-        watches[EAGER] = networks
+            engines = chain._engines.items()
+            watches[kind] = {name: Stopwatch(engine) for name, engine in engines}
+        for watch in watches[EAGER].values():
+            watch.engine.close()  # networks take the place of this chain's engines
+        watches[EAGER] = {part.name: Stopwatch(EagerEngine(part)) for part in parts}
         for kind, chain in chains.items():
             chain._engines = cast("dict[str, Engine]", watches[kind])
         totals = _take_turns(chains, watches, frame, runs, step)

@@ -84,8 +84,10 @@ def show(folder: Path, as_json: bool) -> None:
     if as_json:
         click.echo(bundle.spec.model_dump_json(by_alias=True, indent=1))
         return
-    for label, text in _facts(bundle):
-        click.echo(click.style(f"{label:<16}", bold=True) + text)
+    facts = list(_facts(bundle))
+    wide = max(len(label) for label, _ in facts) + 2
+    for label, text in facts:
+        click.echo(click.style(label.ljust(wide), bold=True) + text)
 
 
 def _facts(bundle: LoadedBundle) -> Iterator[tuple[str, str]]:

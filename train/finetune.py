@@ -11,8 +11,6 @@ from runtime.command import Number, Verb
 
 if TYPE_CHECKING:
     from calibration.quantising.record import CalibrationRecord
-    from runtime.bundle_files import LoadedBundle
-    from train.finetuning.bundle import Order
 
 EPILOG = """\b
 Examples:
@@ -90,39 +88,15 @@ def command(
     Quantisation-aware training without labels: weights are rounded to 8 bits on the way forward and
     learned as if they were not. Layers, scales and the float files stay as quantize left them.
     """
-    from train.finetuning.bundle import Order
+    from calibration.quantising.screen import steps
+    from train.finetuning.bundle import Order, finetune_bundle
     from train.finetuning.tuning import Plan
 
-    plan = Plan(passes, batch, rate)
-    made, record = _run_with_progress(Order(bundle, images, out, count, plan, models, backend))
+    order = Order(bundle, images, out, count, Plan(passes, batch, rate), models, backend)
+    with steps() as step:
+        made, record = finetune_bundle(order, step)
     _show(record)
     click.echo(f"Written to {made.path}. Not judged yet: dermedge gate does that.")
-
-
-def _run_with_progress(order: Order) -> tuple[LoadedBundle, CalibrationRecord]:
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    from train.finetuning.bundle import finetune_bundle
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(
-        *columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True
-    ) as bar:
-        tasks: dict[str, object] = {}
-
-        def step(what: str, total: int) -> None:
-            if what not in tasks:
-                tasks[what] = bar.add_task(what, total=total)
-            bar.advance(tasks[what])  # type: ignore[arg-type]
-
-        return finetune_bundle(order, step)
 
 
 def _show(record: CalibrationRecord) -> None:
@@ -130,6 +104,7 @@ def _show(record: CalibrationRecord) -> None:
     from rich.table import Table
 
     from calibration.quantising.report import chain_sentence
+    from calibration.quantising.screen import say_of_images
 
     console = Console()
     table = Table(title="Loss against the float network, mean (worst)", title_justify="left")
@@ -141,14 +116,8 @@ def _show(record: CalibrationRecord) -> None:
             cells = (f"{loss.mean:.4f} ({loss.worst:.3f})" for loss in (before, after))
             table.add_row(name, *cells)
     console.print(table)
-    tuning = record.tuning
-    for count, what in (
-        (tuning.held_out if tuning else 0, "left out: this fold's bundle is to be judged on them"),
-        (len(tuning.unreadable) if tuning else 0, "could not be used; calibration.json says why"),
-    ):
-        if count:
-            noun = "image" if count == 1 else "images"
-            console.print(f"Note: {count} {noun} {what}.", highlight=False)
+    if record.tuning is not None:
+        say_of_images(console, record.tuning.held_out, len(record.tuning.unreadable))
     console.print(chain_sentence(record), highlight=False)
 
 

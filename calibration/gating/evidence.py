@@ -109,7 +109,8 @@ def unseen(data: Data, bundles: Sequence[LoadedBundle]) -> tuple[Table, list[str
         )
     notes = []
     if left_out := len(asked) - len(kept):
-        notes.append(f"{left_out} images are left out: networks were trained or quantised on them")
+        are = "image is" if left_out == 1 else "images are"
+        notes.append(f"{left_out} {are} left out: networks were trained or quantised on them")
     for bundle in bundles:
         if read_record(bundle) is None and any(map(_has_int8, bundle.spec.models.values())):
             notes.append(f"{bundle.path} does not say which images its 8 bits were made with")

@@ -125,7 +125,9 @@ def finish(
     dropped = _golden(making, backends)
     step("golden images")
     chain = compare_chains(making.seal(), items, samples, backends[0], lambda: step("chain"))
-    record = record.model_copy(update={"chain": chain, "golden_dropped": tuple(dropped)})
+    record = record.model_copy(
+        update={"chain": chain, "golden_dropped": (*record.golden_dropped, *dropped)}
+    )
     (making.folder / FILE).write_text(record.to_json(), encoding="utf-8")
     report.write_files(making.folder, record)
     metrics = making.fields["provenance"]["metrics"]
@@ -213,9 +215,14 @@ def _models(spec: Bundle, asked: Sequence[str]) -> list[str]:
         )
     first = [spec.chain.segment.model] if spec.chain.segment else []
     can = list(dict.fromkeys([*first, *spec.chain.classify]))
+    return pick_models(can, asked, "no model that can be quantised")
+
+
+def pick_models(can: Sequence[str], asked: Sequence[str], otherwise: str) -> list[str]:
+    """All of them where none is asked for."""
     if unknown := [name for name in asked if name not in can]:
         raise UsageError(
-            f"'{unknown[0]}' is no model that can be quantised.",
+            f"'{unknown[0]}' is {otherwise}.",
             expected=", ".join(can),
             remedy="leave --models out for all of them; what combines them stays in float",
         )

@@ -98,8 +98,9 @@ def folded(model: onnx.ModelProto) -> onnx.ModelProto:
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     with tempfile.TemporaryDirectory(prefix="dermedge-") as folder:
-        file = Path(folder) / "folded.onnx"
-        quant_pre_process(model, str(file), skip_symbolic_shape=True)
+        source, file = Path(folder) / "source.onnx", Path(folder) / "folded.onnx"
+        onnx.save(model, str(source))  # given in memory, the axes of a ReduceMean are lost to it
+        quant_pre_process(str(source), str(file), skip_symbolic_shape=True)
         done = onnx.load(str(file))
     if any(node.domain not in ("", "ai.onnx") for node in done.graph.node):
         return model  # operators of ONNX Runtime's own are for no other engine

@@ -24,6 +24,7 @@ from runtime.errors import DermedgeError
 OPSET = 19  # the first in which scales may have 16 bits
 IR_VERSION = 9
 LEVELS = 127  # −128 is not used: a weight and its negative round alike
+INT8_FORM = ".int8"  # what the name of a weight gets where it is stored in 8 bits
 SMALLEST = 2.0**-20
 """No scale is below this: 16-bit numbers get too coarse there to say how large it is."""
 
@@ -129,7 +130,8 @@ class _Insertion:
         name = site.weight
         if name not in self.done:
             levels, scales = quantise_weight(weight, site.axis)
-            inner, scale, zero, out = (f"{name}.{end}" for end in ("int8", "scale", "zero", "dq"))
+            inner = name + INT8_FORM
+            scale, zero, out = (f"{name}.{end}" for end in ("scale", "zero", "dq"))
             self._constant(inner, levels)
             self._constant(scale, scales)
             self._constant(zero, np.zeros(len(scales), dtype=np.int8))

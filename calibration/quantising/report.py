@@ -86,16 +86,17 @@ def _section(record: CalibrationRecord) -> Iterator[str]:
 
 
 def _tuning_sentence(record: CalibrationRecord, tuning: TuningRecord) -> str:
-    before = (
-        f"{model.loss_before_tuning.mean:.4f}"
-        for name, model in record.models.items()
-        if model.loss_before_tuning is not None
-    )
+    told = []
+    for name in tuning.models:
+        before, after = record.models[name].loss_before_tuning, record.models[name].loss
+        if before is not None:
+            kept = " (nothing gained: it stays as it was)" if before == after else ""
+            told.append(f"{name} {before.mean:.4f}{kept}")
     return (
         f"Fine-tuned afterwards on {len(tuning.images)} images without labels, {tuning.passes} "
-        f"times over, to say what the float networks say: {', '.join(tuning.models)}. Their losses "
-        f"below are of {len(tuning.judged_on)} images aside; before the fine-tune they were "
-        f"{', '.join(before)}."
+        "times over, to say what the float networks say. Losses of these networks are, in the "
+        f"table, of {len(tuning.judged_on)} images aside; before the fine-tune they were: "
+        f"{', '.join(told)}."
     )
 
 

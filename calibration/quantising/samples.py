@@ -93,11 +93,13 @@ def list_images(path: Path, held_out: Collection[str]) -> tuple[list[Item], int]
 
 
 def _of_data_set(path: Path) -> list[tuple[str, Item]]:
-    """Not every picture in a data set's folder is a photograph: masks are not, nor superpixels."""
-    samples = open_dataset(path)
+    """Not every picture in a data set's folder is a photograph: masks are not, nor superpixels.
+
+    They go by their ids: files in two folders may have one name.
+    """
     return [
-        (s.id, Item(s.image.name, s.image.name, partial(sources.load_image, s.image, s.image.name)))
-        for s in samples
+        (s.id, Item(s.id, s.image.name, partial(sources.load_image, s.image, s.id)))
+        for s in open_dataset(path)
     ]
 
 

@@ -274,10 +274,13 @@ def test_the_record_refuses_what_it_does_not_know(made: LoadedBundle) -> None:
 
 
 def test_of_a_data_set_photographs_are_taken_and_held_out_ids_are_not(tmp_path: Path) -> None:
-    """Masks and superpixels lie beside them; ids need not be the names of files."""
+    """Masks and superpixels lie beside them; ids need not be names of files, nor names unique."""
     pictures = write_images(tmp_path / "data", 4)
     (pictures / "mask.png").write_bytes((pictures / "image0.png").read_bytes())
-    rows = [f"image{n}.png,case-{n},nevus" for n in range(4)]
+    (pictures / "more").mkdir()
+    (pictures / "image3.png").rename(pictures / "more" / "image0.png")
+    files = ["image0.png", "image1.png", "image2.png", "more/image0.png"]
+    rows = [f"{file},case-{n},nevus" for n, file in enumerate(files)]
     (pictures / "labels.csv").write_text(
         "\n".join(["image,id,label", *rows]) + "\n", encoding="utf-8"
     )
@@ -292,4 +295,4 @@ def test_of_a_data_set_photographs_are_taken_and_held_out_ids_are_not(tmp_path: 
     assert done.exit_code == 0, done.output
     assert "1 image left out: this fold's bundle" in done.output
     names = {image.name for image in record_of(load_bundle(tmp_path / "B8")).images}
-    assert names == {"image0.png", "image1.png", "image3.png"}
+    assert names == {"case-0", "case-1", "case-3"}

@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 from runtime.bundle_files import LoadedBundle
 from runtime.bundles import command
-from tests.bundle_factory import add_golden, make_bundle
+from tests.bundle_factory import add_golden, bundle_fields, make_bundle
 
 
 def run(*words: object) -> Result:
@@ -42,6 +42,13 @@ def test_a_damaged_bundle_ends_with_3(bundle_folder: Path, verb: str) -> None:
 
 def test_no_such_backend_ends_with_2(sealed: LoadedBundle) -> None:
     assert run("verify", sealed.path, "--backend", "abacus").exit_code == 2
+
+
+def test_long_names_of_networks_stay_apart_from_what_they_do(tmp_path: Path) -> None:
+    name = "a_member_with_a_long_name"
+    fields = json.loads(json.dumps(bundle_fields()).replace('"member_a"', f'"{name}"'))
+    result = run("show", make_bundle(tmp_path / "B", fields).path)
+    assert f"{name}  32×32" in result.output
 
 
 def test_show_prints_what_matters(sealed: LoadedBundle) -> None:

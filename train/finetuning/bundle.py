@@ -18,6 +18,7 @@ from calibration.quantising.bundle import (
     check_out,
     finish,
     judge_of,
+    pick_models,
 )
 from calibration.quantising.loss import Loss
 from calibration.quantising.model import PROBES, half_form
@@ -31,7 +32,7 @@ from calibration.quantising.record import (
 )
 from calibration.quantising.samples import Samples, list_images, take_samples
 from runtime.bundle_files import LoadedBundle, load_bundle
-from runtime.errors import BundleError, InputError, UsageError
+from runtime.errors import BundleError, InputError
 from runtime.target_folder import beside
 from train.finetuning.graph_network import GraphNetwork, check_trainable
 from train.finetuning.tuning import Plan, tune
@@ -40,8 +41,8 @@ if TYPE_CHECKING:
     from calibration.quantising.loss import Judge, Said
     from runtime.bundle import ModelSpec
 
-Step = Callable[[str, int], None]
-"""Told what is done now, and how often it will be."""
+Step = Callable[[str, int | None], None]
+"""Told what is done now, and how often it will be where that is known."""
 
 JUDGED = 10  # one image in so many is kept from training, to see whether it helped
 FEWEST = 20
@@ -75,7 +76,8 @@ def finetune_bundle(order: Order, step: Step) -> tuple[LoadedBundle, Calibration
     check_out(order.bundle, order.out)
     bundle = load_bundle(order.bundle)
     record = _record_of(bundle)
-    names = _models(record, order.models)
+    can = [name for name, model in record.models.items() if model.quantised]
+    names = pick_models(can, order.models, "no model in 8 bits")
     backends = backends_asked([order.backend] if order.backend else [])
     items, held_out = list_images(order.images, bundle.spec.provenance.held_out)
     for name in names:  # before hours are spent
@@ -117,10 +119,7 @@ def finetune_bundle(order: Order, step: Step) -> tuple[LoadedBundle, Calibration
         for name, tuned in made.items():
             if tuned.helped:
                 (folder / _int8_file(bundle.spec.models[name])).write_bytes(tuned.content)
-        totals = {"chain": len(judged.images)}
-        record = finish(
-            making, record, judged, items, backends, lambda what: step(what, totals.get(what, 1))
-        )
+        record = finish(making, record, judged, items, backends, lambda what: step(what, None))
     return load_bundle(order.out), record
 
 
@@ -160,7 +159,8 @@ def _parted(samples: Samples, record: CalibrationRecord) -> tuple[Samples, Sampl
             expected=f"at least {FEWEST}; hundreds are better",
             remedy="--images with a larger folder; they need no labels",
         )
-    known = [image.sha256 in record.images_used for image in samples.images]
+    used = record.images_used
+    known = [image.sha256 in used for image in samples.images]
     rows = sorted(range(len(known)), key=known.__getitem__)  # stable: in random order otherwise
     first = len(rows) // JUDGED
     return samples.part(rows[:first]), samples.part(sorted(rows[first:]))
@@ -181,17 +181,6 @@ def _record_of(bundle: LoadedBundle) -> CalibrationRecord:
             remedy="start again from what quantize wrote, with more --passes",
         )
     return record
-
-
-def _models(record: CalibrationRecord, asked: Sequence[str]) -> list[str]:
-    can = [name for name, model in record.models.items() if model.quantised]
-    if unknown := [name for name in asked if name not in can]:
-        raise UsageError(
-            f"'{unknown[0]}' is no model in 8 bits.",
-            expected=", ".join(can),
-            remedy="leave --models out for all of them",
-        )
-    return [name for name in can if not asked or name in asked]
 
 
 def _int8_file(spec: ModelSpec) -> str:

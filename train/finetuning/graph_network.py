@@ -16,12 +16,11 @@ import torch
 from onnx import numpy_helper
 from torch import Tensor, nn
 
-from calibration.quantising.qdq import LEVELS
+from calibration.quantising.qdq import INT8_FORM, LEVELS
 from runtime.errors import BundleError
 from train.finetuning.operators import OPERATORS
 from train.finetuning.understood import not_followed
 
-INT8 = ".int8"  # how quantize names the 8-bit form of a weight
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
 
@@ -35,8 +34,8 @@ class GraphNetwork(nn.Module):
         constants = {item.name: numpy_helper.to_array(item) for item in model.graph.initializer}
         self.scales = _scales_of_weights(model.graph, constants)
         self.learned: dict[str, nn.Parameter] = {}
-        self.fixed: list[str] = []
-        self.counts: dict[str, Tensor] = {}  # shapes, axes: these stay where shapes are computed
+        self.fixed: dict[str, str] = {}  # the buffer of each constant
+        self.on_host: dict[str, Tensor] = {}  # shapes, axes, single numbers
         names = _weights_and_biases(model.graph)
         for name, value in constants.items():
             if name in self.scales:
@@ -45,20 +44,20 @@ class GraphNetwork(nn.Module):
             if name in names:
                 self.learned[name] = nn.Parameter(torch.tensor(value.astype(np.float32)))
                 self.register_parameter(f"learned{len(self.learned)}", self.learned[name])
-            elif value.dtype.kind == "f":
-                self.fixed.append(name)
-                tensor = torch.tensor(value.astype(np.float32))
-                self.register_buffer(f"fixed{len(self.fixed)}", tensor)
+            elif value.dtype.kind == "f" and value.ndim:
+                self.fixed[name] = f"fixed{len(self.fixed)}"
+                self.register_buffer(self.fixed[name], torch.tensor(value.astype(np.float32)))
             else:
-                self.counts[name] = torch.tensor(value)
+                kind = np.float32 if value.dtype.kind == "f" else value.dtype
+                self.on_host[name] = torch.tensor(value.astype(kind))
         self.given = [
             {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
             for node in model.graph.node
         ]
 
     def forward(self, feeds: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        known: dict[str, Tensor | None] = {"": None, **self.counts, **feeds}
-        known |= zip(self.fixed, self.buffers(), strict=True)
+        known: dict[str, Tensor | None] = {"": None, **self.on_host, **feeds}
+        known |= {name: self.get_buffer(buffer) for name, buffer in self.fixed.items()}
         for name, weight in self.learned.items():
             known[name] = self._rounded(name, weight) if name in self.scales else weight
         for node, given in zip(self.model.graph.node, self.given, strict=True):
@@ -69,18 +68,15 @@ class GraphNetwork(nn.Module):
 
     def _rounded(self, name: str, weight: Tensor) -> Tensor:
         scale, axis = self.scales[name]
-        scales = self._constant(scale)
+        scales = self.get_buffer(self.fixed[scale])
         zeros = torch.zeros_like(scales, dtype=torch.int32)
         return torch.fake_quantize_per_channel_affine(weight, scales, zeros, axis, -LEVELS, LEVELS)
-
-    def _constant(self, name: str) -> Tensor:
-        return self.get_buffer(f"fixed{self.fixed.index(name) + 1}")
 
     def start_from(self, before: onnx.ModelProto) -> None:
         """8-bit weights as they were before they were rounded, in the graph that quantize took."""
         known = {item.name: item for item in before.graph.initializer}
         for name in self.scales:
-            item = known.get(name.removesuffix(INT8))
+            item = known.get(name.removesuffix(INT8_FORM))
             if item is not None:
                 value = numpy_helper.to_array(item).astype(np.float32)
                 self.learned[name].data.copy_(torch.tensor(value))
@@ -94,7 +90,8 @@ class GraphNetwork(nn.Module):
                 value = self.learned[item.name].detach().cpu().numpy()
                 if item.name in self.scales:
                     scale, axis = self.scales[item.name]
-                    value = value / _columns(self._constant(scale).cpu().numpy(), value.ndim, axis)
+                    scales = self.get_buffer(self.fixed[scale]).cpu().numpy()
+                    value = value / _columns(scales, value.ndim, axis)
                     value = np.clip(np.rint(value), -LEVELS, LEVELS)
                 kind = onnx.helper.tensor_dtype_to_np_dtype(item.data_type)
                 item.CopyFrom(numpy_helper.from_array(value.astype(kind), item.name))

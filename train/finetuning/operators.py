@@ -71,16 +71,20 @@ def _clip(inputs: Sequence[Tensor | None], given: Attributes) -> Tensor:
 def _max_pool(inputs: Sequence[Tensor | None], given: Attributes) -> Tensor:
     x = _padded(_first(inputs), given.get("pads", ()), float("-inf"))
     kernel, strides = given["kernel_shape"], given.get("strides", 1)
-    return torch.max_pool2d(x, kernel, strides, 0, 1, bool(given.get("ceil_mode")))
+    return torch.max_pool2d(x, kernel, strides)
 
 
 def _average_pool(inputs: Sequence[Tensor | None], given: Attributes) -> Tensor:
     pads = given.get("pads", (0, 0, 0, 0))[:2]
-    ceil, counted = bool(given.get("ceil_mode")), bool(given.get("count_include_pad"))
-    strides = given.get("strides", 1)
-    return functional.avg_pool2d(
-        _first(inputs), given["kernel_shape"], strides, pads, ceil, counted
-    )
+    kernel, strides = given["kernel_shape"], given.get("strides", 1)
+    counted = bool(given.get("count_include_pad"))
+    return functional.avg_pool2d(_first(inputs), kernel, strides, pads, count_include_pad=counted)
+
+
+def _divide(inputs: Sequence[Tensor | None], given: Attributes) -> Tensor:
+    """Of shapes, which are whole numbers, what is left over is dropped."""
+    x, y = _two(inputs)
+    return torch.div(x, y, rounding_mode=None if x.is_floating_point() else "trunc")
 
 
 def _hard_sigmoid(inputs: Sequence[Tensor | None], given: Attributes) -> Tensor:
@@ -116,8 +120,8 @@ def _resize(inputs: Sequence[Tensor | None], given: Attributes) -> Tensor:
 
 
 def _unsqueeze(inputs: Sequence[Tensor | None], given: Attributes) -> Tensor:
-    x, axes = _first(inputs), sorted(_given(inputs[1]).tolist())
-    for axis in axes:
+    x, axes = _first(inputs), _given(inputs[1]).tolist()
+    for axis in sorted(axis % (x.ndim + len(axes)) for axis in axes):
         x = x.unsqueeze(axis)
     return x
 
@@ -130,8 +134,7 @@ def _shape(inputs: Sequence[Tensor | None], given: Attributes) -> Tensor:
 def _quantise(inputs: Sequence[Tensor | None], given: Attributes) -> Tensor:
     """To the nearest level and back; what DequantizeLinear then has left to do is nothing."""
     x, scale, zero = _three(inputs)
-    places = _given(zero).to(x.device, torch.int32)
-    return torch.fake_quantize_per_tensor_affine(x, scale, places, LEAST, MOST)
+    return torch.fake_quantize_per_tensor_affine(x, float(scale), int(zero), LEAST, MOST)
 
 
 def _first(inputs: Sequence[Tensor | None]) -> Tensor:
@@ -163,7 +166,7 @@ OPERATORS: dict[str, Operator] = {
     "Conv": _conv,
     "ConvTranspose": _conv_transpose,
     "DequantizeLinear": lambda i, _: _first(i),
-    "Div": lambda i, _: torch.div(*_two(i)),
+    "Div": _divide,
     "Flatten": lambda i, _: _first(i).flatten(1),
     "Gemm": _gemm,
     "GlobalAveragePool": lambda i, _: _first(i).mean((2, 3), keepdim=True),

@@ -19,10 +19,8 @@ from torch.nn import functional
 from train.finetuning.graph_network import GraphNetwork
 
 if TYPE_CHECKING:
-    from runtime.backends.base import Floats
+    from calibration.quantising.loss import Said
     from runtime.bundle import ModelSpec
-
-Said = Mapping[str, "Floats"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +42,7 @@ def tune(
     step: Callable[[], None],
 ) -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    student.to(device).train()
+    student.to(device)
     teacher.to(device).requires_grad_(False)
     rng = np.random.default_rng(0)
     steps = plan.steps(len(feeds))
@@ -63,7 +61,6 @@ def tune(
         optimizer.step()
         schedule.step()
         step()
-    student.to("cpu").eval()
 
 
 def distance(spec: ModelSpec, said: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> Tensor:

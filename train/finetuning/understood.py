@@ -41,7 +41,7 @@ def _one_of(*values: Any) -> Rule:
 WINDOW: dict[str, Rule] = {"kernel_shape": _any, "strides": _any, "auto_pad": _one_of(b"NOTSET")}
 FOLLOWED: dict[str, dict[str, Rule]] = {
     "AveragePool": {
-        **WINDOW, "pads": _even, "count_include_pad": _any, "ceil_mode": _any, "dilations": _ones,
+        **WINDOW, "pads": _even, "count_include_pad": _any, "ceil_mode": _off, "dilations": _ones,
     },
     "BatchNormalization": {"epsilon": _any, "momentum": _any, "training_mode": _off},
     "Cast": {"to": _one_of(*FLOATS), "saturate": _any},
@@ -55,10 +55,10 @@ FOLLOWED: dict[str, dict[str, Rule]] = {
     "Gemm": {"alpha": _any, "beta": _any, "transA": _any, "transB": _any},
     "HardSigmoid": {"alpha": _any, "beta": _any},
     "MaxPool": {
-        **WINDOW, "pads": _any, "ceil_mode": _any, "dilations": _ones, "storage_order": _any,
+        **WINDOW, "pads": _any, "ceil_mode": _off, "dilations": _ones, "storage_order": _any,
     },
     "QuantizeLinear": {"axis": _any, "saturate": _any},
-    "ReduceMean": {"keepdims": _any, "noop_with_empty_axes": _any},
+    "ReduceMean": {"keepdims": _any, "noop_with_empty_axes": _off},
     "Resize": {
         "mode": _any, "coordinate_transformation_mode": _any, "nearest_mode": _any,  # see RESIZES
         "antialias": _off, "exclude_outside": _off, "cubic_coeff_a": _any,

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import onnx
 
-from calibration.quantising.record import FILE, CalibrationRecord, ImageRecord
+from calibration.quantising.record import FILE, CalibrationRecord, ImageRecord, TuningRecord
 from runtime.bundle_files import LoadedBundle, fields_of, load_bundle, seal
 from tests.bundle_factory import (
     WEIGHTS,
@@ -91,16 +91,41 @@ def trained_on(table: Path) -> dict[str, Any]:
     return {"data": [{"name": data.name, "sha256": data.digest, "images": len(data)}]}
 
 
-def with_record(bundle: LoadedBundle, images: Sequence[Path], method: str = "auto") -> LoadedBundle:
-    """As if it had been quantised on these images."""
+def with_record(
+    bundle: LoadedBundle,
+    images: Sequence[Path],
+    method: str = "auto",
+    tuned_on: Sequence[Path] | None = None,
+) -> LoadedBundle:
+    """As if it had been quantised on these images, and fine-tuned on those."""
+    now = datetime.now(timezone.utc)
+    tuning = None
+    if tuned_on is not None:
+        tuning = TuningRecord(
+            created=now,
+            models=(),
+            images=_records(tuned_on),
+            judged_on=(),
+            held_out=0,
+            unreadable=(),
+            passes=1,
+            batch=1,
+            rate=0.0,
+            torch="2",
+        )
     record = CalibrationRecord(
-        created=datetime.now(timezone.utc),
+        created=now,
         reference="0" * 64,
         method=method,
-        images=tuple(ImageRecord(name=image.name, sha256=sha256(image)) for image in images),
+        images=_records(images),
         models={},
+        tuning=tuning,
         versions={},
         machine={},
     )
     (bundle.path / FILE).write_text(record.to_json(), encoding="utf-8")
     return seal(bundle.path, fields_of(bundle))
+
+
+def _records(images: Sequence[Path]) -> tuple[ImageRecord, ...]:
+    return tuple(ImageRecord(name=image.name, sha256=sha256(image)) for image in images)

@@ -8,6 +8,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from calibration.gate import command
+from calibration.gating.evidence import open_data
+from calibration.gating.trial import among_folds
 from runtime.bundle_files import LoadedBundle, load_bundle
 from runtime.gate_state import gate_state, gate_words
 from tests.calibration.gating.clinic import (
@@ -143,3 +145,20 @@ def test_a_twin_is_quantised_by_the_same_orders(
     assert "method: auto and minmax" in result.stderr
     bare = gate(candidate, clinic, made / "Q0", made / "Q1")
     assert (bare.exit_code, "calibration.json: there and none" in bare.stderr) == (5, True)
+
+
+def test_the_candidate_itself_is_held_against_images_it_did_not_learn_from(
+    made: Path, candidate: LoadedBundle, clinic: Path, tmp_path: Path
+) -> None:
+    data = open_data([clinic], load_bundle(made / "B").spec.classes, {}, None)
+    learned = [clinic.parent / f"{name}.png" for name in IDS[:60]]
+    twins = [quantised(load_bundle(made / f"F{n}"), tmp_path / f"Q{n}") for n in (0, 1)]
+    folds = [with_record(twin, [], tuned_on=[]) for twin in twins]
+    some = with_record(candidate, [], tuned_on=learned)
+    trial = among_folds(folds, some, data, "openvino")
+    assert set(trial.own.table.ids) == set(IDS[60:])
+    assert not any("was fine-tuned on" in note for note in trial.notes)
+    every = with_record(some, [], tuned_on=sorted(clinic.parent.glob("*.png")))
+    trial = among_folds(folds, every, data, "openvino")
+    assert set(trial.own.table.ids) == set(IDS)
+    assert any("was fine-tuned on" in note for note in trial.notes)

@@ -272,11 +272,33 @@ def test_images_that_8_bits_were_made_with_are_no_evidence(
     copy = tmp_path / "another name.png"
     copy.write_bytes((clinic.parent / "c000.png").read_bytes())
     result = held(reference, with_record(candidate, [copy]), clinic)
-    assert "1 images are left out" in result.output
+    assert "1 image is left out" in result.output
     everything = sorted(clinic.parent.glob("*.png"))
     result = held(reference, with_record(load_bundle(candidate.path), everything), clinic)
     assert result.exit_code == 2
     assert "made with every one of these images" in result.output
+
+
+def test_8_bits_of_unknown_origin_are_said_to_be(
+    reference: LoadedBundle, candidate: LoadedBundle, clinic: Path
+) -> None:
+    words = "does not say which images its 8 bits were made with"
+    assert words in held(reference, candidate, clinic).output
+    assert words not in held(reference, with_record(candidate, []), clinic).output
+
+
+def test_a_training_set_of_the_same_name_is_mentioned(clinic: Path, tmp_path: Path) -> None:
+    """It may have changed since, so that its digest says nothing."""
+    named = clinic.with_name("clinic.csv")
+    named.write_bytes(clinic.read_bytes())
+    grown = {"name": "clinic", "sha256": "1" * 64, "images": 200}
+    trained = write_reference(tmp_path / "B", provenance={"revision": "?", "data": [grown]})
+    words = "trained on a data set of the same name"
+    result = held(trained, quantised(trained, tmp_path / "B8"), named)
+    assert words in " ".join(result.output.split())
+    other = changed(trained, provenance={"data": [{**grown, "name": "another"}]})
+    result = held(other, quantised(other, tmp_path / "C8"), named)
+    assert words not in " ".join(result.output.split())
 
 
 def test_labels_of_another_name_are_mapped(

@@ -86,8 +86,10 @@ def test_losses_are_measured_on_images_that_were_not_learned_from(
     assert record.chain is not None
     assert record.chain.images == len(judged)
     assert {image.sha256 for image in record.tuning.images} < record.images_used
-    calibrated = {image.name for image in record.images}
-    assert not judged & calibrated  # ranges and method were chosen on those
+    calibrated = {image.sha256 for image in record.images}
+    assert calibrated & {image.sha256 for image in record.tuning.images}
+    # Ranges and method were chosen on those.
+    assert not calibrated & {image.sha256 for image in record.tuning.judged_on}
 
 
 def test_the_network_says_more_nearly_what_the_float_one_says(tuned: LoadedBundle) -> None:

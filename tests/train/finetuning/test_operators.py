@@ -87,11 +87,11 @@ def test_transposed_convolutions(seed: int, side: int, stride: int, biased: bool
 
 
 @given(SEEDS, st.integers(3, 9), st.integers(3, 9), st.booleans(), st.integers(0, 1))
-def test_pools(seed: int, height: int, width: int, ceil: bool, pad: int) -> None:
+def test_pools(seed: int, height: int, width: int, counted: bool, pad: int) -> None:
     feeds = {"x": values(seed, 1, 2, height, width)}
     shape = {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [pad] * 4}
     check("MaxPool", feeds, **shape)
-    check("AveragePool", feeds, **shape, count_include_pad=int(ceil))
+    check("AveragePool", feeds, **shape, count_include_pad=int(counted))
     check("GlobalAveragePool", feeds)
 
 
@@ -124,7 +124,8 @@ def test_clip_mean_concat_unsqueeze_and_normalisation() -> None:
     check("Clip", feeds, {"low": np.float32(-1)[()] * np.ones((), "f4"), "high": np.ones((), "f4")})
     check("ReduceMean", feeds, {"axes": np.array([2, 3])}, keepdims=0)
     check("ReduceMean", feeds, {"axes": np.array([1])})
-    check("Unsqueeze", feeds, {"axes": np.array([1, 3])})
+    for axes in ([1, 3], [-1], [-1, -3], [0, -1]):
+        check("Unsqueeze", feeds, {"axes": np.array(axes)})
     check("Concat", feeds | {"y": values(6, 2, 1, 5, 6)}, axis=1)
     four = {name: np.abs(values(7, 4)) + 0.1 for name in ("scale", "shift", "mean", "variance")}
     check("BatchNormalization", feeds, four, epsilon=1e-3)
@@ -156,6 +157,21 @@ def test_resizing_to_a_shape_that_is_computed(
         np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
 
 
+@given(SEEDS, st.integers(2, 9), st.integers(2, 9))
+def test_shapes_are_halved_as_whole_numbers(seed: int, height: int, width: int) -> None:
+    feeds = {"x": values(seed, 2, 3, height, width)}
+    constants = {"two": np.array([2, 2])}
+    nodes = [
+        helper.make_node("Shape", ["x"], ["front"], end=2),
+        helper.make_node("Shape", ["x"], ["back"], start=2),
+        helper.make_node("Div", ["back", "two"], ["half"]),
+        helper.make_node("Concat", ["front", "half"], ["size"], axis=0),
+        helper.make_node("Resize", ["x", "", "", "size"], ["out"], mode="linear"),
+    ]
+    got, expected = both(graph_of(nodes, feeds, constants, "out"), feeds)
+    np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
+
+
 @given(SEEDS, st.floats(1e-3, 1.0))
 def test_rounding_to_levels(seed: int, scale: float) -> None:
     feeds = {"x": values(seed, 3, 40)}
@@ -178,6 +194,8 @@ def test_rounding_to_levels(seed: int, scale: float) -> None:
         ("ConvTranspose", {"output_shape": [7, 7]}, "ConvTranspose with output_shape"),
         ("ConvTranspose", {"pads": [0, 0, 1, 1]}, "ConvTranspose with pads"),
         ("MaxPool", {"kernel_shape": [3, 3], "dilations": [2, 2]}, "MaxPool with dilations"),
+        ("MaxPool", {"kernel_shape": [3, 3], "ceil_mode": 1}, "MaxPool with ceil_mode"),
+        ("AveragePool", {"kernel_shape": [3, 3], "ceil_mode": 1}, "AveragePool with ceil_mode"),
         ("Flatten", {"axis": 2}, "Flatten with axis=2"),
         ("Cast", {"to": onnx.TensorProto.INT64}, "Cast with to"),
         ("ReduceMean", {"axes": [2, 3]}, "ReduceMean with axes"),
