@@ -157,6 +157,7 @@ class _Halving:
         del graph.node[:]
         graph.node.extend(self.nodes)
         graph.initializer.extend(self._halved_constants())
+        del graph.value_info[:]  # it says what the tensors were
         _drop_unused(graph)
         return half
 

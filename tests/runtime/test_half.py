@@ -58,6 +58,13 @@ def test_it_says_nearly_the_same_between_float32_ends(graph: onnx.ModelProto) ->
         assert not np.array_equal(after, before), "nothing was rounded, so nothing was converted"
 
 
+def test_types_that_a_graph_notes_of_its_tensors_are_not_kept() -> None:
+    noted = onnx.shape_inference.infer_shapes(classifier())
+    assert noted.graph.value_info
+    half = to_half(noted, [PROBE])
+    np.testing.assert_allclose(run(half, PROBE)[0], run(noted, PROBE)[0], atol=1e-2)
+
+
 def test_what_ends_a_graph_stays_in_32_bits() -> None:
     half = to_half(classifier(), [PROBE])
     types = types_of(half)
