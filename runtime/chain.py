@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from runtime.decision import disagreement, judge, temper
+from runtime.decision import disagreement, judge, quality_hints, temper
 from runtime.errors import BundleError, DermedgeError, InputError
 from runtime.quality import MEASURES, measure_quality
 
@@ -52,6 +52,15 @@ class Analysis:
     combined: dict[str, float] | None  # before the temperature; None where the status is error
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What can be said of a frame at a glance: where the lesion is, and what to do better."""
+
+    lesion: Lesion | None
+    quality: dict[str, float]
+    hints: tuple[str, ...]  # empty where the picture could be judged
+
+
 class Chain(ABC):
     """An opened bundle. Close it, or use it in a `with`; one thread at a time may use it."""
 
@@ -63,7 +72,22 @@ class Chain(ABC):
         """Fill in `measured`. A DermedgeError here is this frame's failure, not the chain's."""
 
     @abstractmethod
+    def _find(self, frame: Image) -> Lesion | None:
+        """The lesion alone, without judging it."""
+
+    @abstractmethod
     def close(self) -> None: ...
+
+    def look(self, frame: Image) -> Look:
+        """Cheaper than judging: for the live picture, many times a second."""
+        _check_frame(frame)
+        spec = self.bundle.spec
+        lesion = self._find(frame)
+        quality = measure_quality(frame, lesion)
+        hints = quality_hints(spec.quality, quality)
+        if spec.chain.segment is not None and lesion is None:
+            hints.append("No lesion is in sight: bring one into the middle of the picture.")
+        return Look(lesion, quality, tuple(hints))
 
     def process(self, frame: Image, metadata: Mapping[str, object] | None = None) -> Result:
         return self.analyse(frame, metadata).result

@@ -15,6 +15,7 @@ from runtime.command import errors_reported
 
 VERBS = {
     "infer": ("runtime.infer", "Judge an image, a folder of images or a video."),
+    "sessions": ("runtime.sessions", "List, export or verify what a camera captured."),
     "build": ("runtime.build", "Compile a bundle's engines for this machine."),
     "bench": ("runtime.bench", "Measure how fast a bundle runs on this machine."),
     "doctor": ("runtime.doctor", "Say what this machine has, what is missing, how to fix it."),

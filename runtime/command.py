@@ -29,7 +29,7 @@ EXTRA_OF = {
     "lightning": "train",
     "scipy": "calibration",
     "sklearn": "calibration",
-    "yaml": "train",
+    "yaml": "camera",
     "onnx": "export",
     "onnxscript": "export",
     "matplotlib": "calibration",

@@ -94,6 +94,10 @@ class HostChain(Chain):
             measured.combined = self._combine(said, feeds)
         measured.ood = self._ood(said)
 
+    def _find(self, frame: Image) -> Lesion | None:
+        segment = self.bundle.spec.chain.segment
+        return None if segment is None else self._segment(frame, segment, {})
+
     def _segment(self, frame: Image, segment: Segment, tensors: Tensors) -> Lesion | None:
         """What it is given is kept in `tensors` where members may be given the same."""
         model = self.bundle.spec.models[segment.model]

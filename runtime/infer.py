@@ -1,11 +1,12 @@
-"""`dermedge infer`, also `python runtime/infer.py`: judge an image, a folder or a video."""
+"""`dermedge infer`, also `python runtime/infer.py`: an image, a folder, a video or a camera."""
 
 from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,12 +21,15 @@ if TYPE_CHECKING:
     from runtime.sources import Sources
 
 DEFAULT_EVERY = 1.0
+MOST_FRAMES = 5  # of a capture: fewer than the camera holds
 
 EXAMPLES = """\b
 Examples:
   dermedge infer --image lesion.jpg
   dermedge infer --folder PICTURES --out RESULTS --metadata patients.csv
   dermedge infer --video visit.mp4 --every 0.5 --bundle BUNDLE
+  dermedge infer --camera
+  dermedge infer --camera rtsp://10.0.0.9/live --frames 3 --key KEYFILE
 
 \b
 RESULTS gets results.jsonl (one record a line), results.csv, report.html, run.json and
@@ -37,6 +41,11 @@ same command is given again.
 A record of a video frame is named visit.mp4#frame=123, counted from 0.
 The CSV of --metadata has a column 'image' (a path below the folder, a file name, or a
 name without suffix) and the bundle's fields, usually age, sex and site.
+
+\b
+--camera alone is the first camera; SRC is an index, /dev/videoN, csi://0, rtsp://…,
+http://… (MJPEG), gst:PIPELINE, synthetic: or a video or folder that is played as one.
+Enter captures. Captures go into the session store: dermedge sessions --help.
 """
 
 
@@ -44,6 +53,9 @@ name without suffix) and the bundle's fields, usually age, sex and site.
 @click.option("--image", type=click.Path(path_type=Path), help="One image file.")
 @click.option("--folder", type=click.Path(path_type=Path), help="A folder of images.")
 @click.option("--video", type=click.Path(path_type=Path), help="A video file.")
+@click.option(
+    "--camera", is_flag=False, flag_value="", metavar="[SRC]", help="A camera, until it is ended."
+)
 @click.option("--bundle", type=click.Path(path_type=Path), help="A bundle. [default: the demo]")
 @click.option(
     "--backend",
@@ -71,22 +83,37 @@ name without suffix) and the bundle's fields, usually age, sex and site.
     show_default=True,
     help="Carry on with what --out holds of the same run, or replace it.",
 )
+@click.option(
+    "--frames",
+    type=click.IntRange(1, MOST_FRAMES),
+    default=1,
+    show_default=True,
+    help="Judge a capture by the mean of its sharpest frames.",
+)
+@click.option("--profile", type=click.Path(path_type=Path), help="How to set up the camera (YAML).")
+@click.option("--store", type=click.Path(path_type=Path), help="Where captures are kept.")
+@click.option("--key", type=click.Path(path_type=Path), help="Encrypt them with this file's key.")
+@click.option("--keep-days", type=Number(min=0), help="Remove captures that are older.")
+@click.option("--keep-mb", type=Number(min=0), help="Remove the oldest captures beyond that.")
 def command(
     image: Path | None,
     folder: Path | None,
     video: Path | None,
+    camera: str | None,
     bundle: Path | None,
     backend: str,
     out: Path | None,
     metadata: Path | None,
     every: float,
     resume: bool,
+    **settings: Any,
 ) -> None:
-    """Judge an image, a folder of images or a video with a bundle.
+    """Judge an image, a folder of images, a video or what a camera sees.
 
     What comes out is decision support for a trained clinician, not a diagnosis.
     """
-    _refuse_all_but_one({"--image": image, "--folder": folder, "--video": video})
+    given = {"--image": image, "--folder": folder, "--video": video, "--camera": camera}
+    _refuse_all_but_one(given)
     from runtime.backends.registry import choose_backend
     from runtime.bundle_files import load_bundle
     from runtime.out_folder import default_folder, open_folder
@@ -97,6 +124,11 @@ def command(
         read_image(image)  # ends the command here, with the reason, before anything is made
     chosen = choose_backend(backend)
     loaded = load_bundle(_demo() if bundle is None else bundle)
+    if camera is not None:
+        from runtime.capture.command import CameraSettings, run_camera
+
+        run_camera(camera, loaded, chosen, CameraSettings(**settings))
+        return
     path = image or folder or video
     assert path is not None
     identity: dict[str, object] = {
@@ -117,7 +149,7 @@ def command(
             raise
 
 
-def _refuse_all_but_one(given: dict[str, Path | None]) -> None:
+def _refuse_all_but_one(given: Mapping[str, Path | str | None]) -> None:
     named = [name for name, value in given.items() if value is not None]
     if len(named) == 1:
         return

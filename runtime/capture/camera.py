@@ -1,0 +1,252 @@
+"""A camera that is watched: its reader process is killed and started anew whenever it must be.
+
+    opening → live ⇄ stalled → lost → reopening → live
+
+Only a camera that is live gives frames. What it gives is always the newest; how old that is can be
+told from its time, by the monotonic clock.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from threading import Condition, Thread
+from types import TracebackType
+from typing import TYPE_CHECKING, Literal
+
+from runtime.capture.address import Address
+from runtime.capture.camera_profile import Profile
+from runtime.capture.messages import Damaged, Lost, Opened, Taken
+from runtime.capture.reader_process import ReaderGone, ReaderProcess
+from runtime.preprocess import Image
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+State = Literal["opening", "live", "stalled", "lost", "reopening"]
+
+KEPT = 6  # newest frames that are held, for a capture to choose from
+SPARE = 4  # slots beside them: one being written, one on its way, one or two looked at
+TICK_SECONDS = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds: until a camera counts as stalled, until its reader is killed, and so on."""
+
+    stall: float = 1.0
+    kill: float = 3.0  # without a frame
+    opening: float = 15.0  # until the first frame
+    frozen: float = 1.0  # with one picture again and again, which no sensor gives
+    thaw: float = 10.0  # frozen for that long, the camera is opened again
+    waits: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0, 4.0)  # before each opening
+    settled: float = 10.0  # live for that long, the waits begin anew
+
+
+@dataclass(slots=True)
+class Counts:
+    """Frames since the start: `received` is the sum of `given`, `frozen`, `unread`, `damaged`."""
+
+    received: int = 0
+    given: int = 0  # could be had as the newest one
+    frozen: int = 0
+    unread: int = 0  # came faster than they could be read or taken
+    damaged: int = 0
+    openings: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    state: State
+    since: float
+    why: str | None  # it is not live
+    what: str  # driver, format, size and rate
+    counts: Counts
+
+
+@dataclass(slots=True)
+class Frame:
+    """`pixels` lie in memory that is shared: valid until nobody holds the frame any more."""
+
+    pixels: Image
+    number: int
+    taken: float  # by time.monotonic
+    _slot: int
+    _reader: ReaderProcess
+    _holders: int = 1
+
+    @property
+    def age_ms(self) -> float:
+        return (time.monotonic() - self.taken) * 1e3
+
+
+@dataclass
+class Camera:
+    address: Address
+    profile: Profile = field(default_factory=Profile)
+    patience: Patience = field(default_factory=Patience)
+
+    def __post_init__(self) -> None:
+        self._status = Status("opening", time.monotonic(), None, "", Counts())
+        self._change = Condition()
+        self._frames: deque[Frame] = deque()
+        self._closing = False
+        self._thread = Thread(target=self._keep_open, name="camera", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with self._change:
+            self._closing = True
+            self._change.notify_all()
+        self._thread.join()
+
+    @property
+    def status(self) -> Status:
+        with self._change:
+            return replace(self._status, counts=replace(self._status.counts))
+
+    @contextmanager
+    def newest(self, after: int = 0, timeout: float = 0.0) -> Iterator[Frame | None]:
+        """The newest frame, if its number is above `after`; waits that long for one."""
+        frames = self._wait_for(after, timeout)
+        with self._held(frames):
+            yield frames[0] if frames else None
+
+    @contextmanager
+    def recent(self, seconds: float) -> Iterator[list[Frame]]:
+        """The frames of the last seconds that are still there, oldest first."""
+        oldest = time.monotonic() - seconds
+        with self._change:
+            frames = [f for f in self._frames if f.taken >= oldest] if self._live else []
+            _hold(frames)
+        with self._held(frames):
+            yield frames
+
+    @contextmanager
+    def _held(self, frames: list[Frame]) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            with self._change:
+                _release(frames)
+
+    def _wait_for(self, after: int, timeout: float) -> list[Frame]:
+        def there() -> bool:
+            return self._live and bool(self._frames) and self._frames[-1].number > after
+
+        with self._change:
+            self._change.wait_for(lambda: self._closing or there(), timeout)
+            frames = [self._frames[-1]] if there() and not self._closing else []
+            _hold(frames)
+        return frames
+
+    @property
+    def _live(self) -> bool:
+        return self._status.state == "live"
+
+    def _keep_open(self) -> None:
+        tries = 0
+        while not self._closing:
+            began = time.monotonic()
+            why = self._read_until_lost()
+            self._forget_frames()
+            self._become("lost", why)
+            if time.monotonic() - began > self.patience.settled:
+                tries = 0
+            wait = self.patience.waits[min(tries, len(self.patience.waits) - 1)]
+            tries += 1
+            with self._change:
+                self._change.wait_for(lambda: self._closing, wait)
+
+    def _read_until_lost(self) -> str | None:
+        """Open it and take its frames; the return value is why that ended."""
+        counts = self._status.counts
+        self._become("reopening" if counts.openings else "opening", self._status.why)
+        counts.openings += 1
+        before, heard = counts.received, time.monotonic()
+        trouble: str | None = None
+        with ReaderProcess(self.address, self.profile, KEPT + SPARE) as reader:
+            while not self._closing:
+                try:
+                    message = reader.hear(TICK_SECONDS)
+                except ReaderGone as ending:
+                    return trouble or f"its reader ended: {ending}"
+                if isinstance(message, Lost):
+                    return message.why
+                if isinstance(message, Opened):
+                    with self._change:
+                        self._status = replace(self._status, what=message.what)
+                if isinstance(message, Damaged):
+                    counts.damaged += 1
+                    self._count(before + message.number)
+                    trouble = message.why
+                if isinstance(message, Taken):
+                    self._count(before + message.number)
+                    self._take(message, reader)
+                    heard, trouble = time.monotonic(), None
+                    if message.frozen_ms > self.patience.thaw * 1e3:
+                        return "the picture does not change"
+                silent = time.monotonic() - heard
+                if self._live and silent > self.patience.stall:
+                    self._become("stalled", trouble or "no frame comes")
+                starting = self._status.state in ("opening", "reopening")
+                if silent > (self.patience.opening if starting else self.patience.kill):
+                    return trouble or "no frame comes"
+        return None
+
+    def _count(self, received: int) -> None:
+        counts = self._status.counts
+        counts.unread += received - counts.received - 1
+        counts.received = received
+
+    def _take(self, message: Taken, reader: ReaderProcess) -> None:
+        counts = self._status.counts
+        if message.frozen_ms > self.patience.frozen * 1e3:
+            counts.frozen += 1
+            reader.hand_back(message.slot)
+            self._forget_frames()
+            self._become("stalled", "the picture does not change")
+            return
+        counts.given += 1
+        pixels = reader.slots.view(message.slot, message.height, message.width)
+        frame = Frame(pixels, counts.received, message.taken_ns / 1e9, message.slot, reader)
+        with self._change:
+            self._frames.append(frame)
+            while len(self._frames) > KEPT:
+                _release([self._frames.popleft()])
+        self._become("live", None)
+
+    def _forget_frames(self) -> None:
+        with self._change:
+            _release(list(self._frames))
+            self._frames.clear()
+
+    def _become(self, state: State, why: str | None) -> None:
+        with self._change:
+            since = self._status.since if state == self._status.state else time.monotonic()
+            self._status = replace(self._status, state=state, since=since, why=why)
+            self._change.notify_all()
+
+
+def _hold(frames: list[Frame]) -> None:
+    for frame in frames:
+        frame._holders += 1
+
+
+def _release(frames: list[Frame]) -> None:
+    """The last who lets go of a frame gives its room back to the reader."""
+    for frame in frames:
+        frame._holders -= 1
+        if frame._holders == 0:
+            frame._reader.hand_back(frame._slot)

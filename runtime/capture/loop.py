@@ -1,0 +1,226 @@
+"""The loop: it looks at the newest frame again and again, and judges with all care when asked to.
+
+Looking finds the outline and says what to do better; nothing of it is kept. A capture takes the
+sharpest of the frames of the last moment, judges that and nothing older, and is handed to whoever
+asked. Every frame that came is accounted for: it was looked at and good enough, or rejected, or
+dropped because a newer one was there.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections import deque
+from collections.abc import Mapping
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from queue import Empty, SimpleQueue
+from threading import Lock, Thread
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from runtime.capture.fusing import Judged, fuse
+from runtime.errors import DermedgeError
+from runtime.quality import measure_quality
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from runtime.capture.camera import Camera, Frame, Status
+    from runtime.chain import Analysis, Chain, Look
+    from runtime.preprocess import Image
+
+STALE_MS = 500.0  # an older frame is neither looked at nor judged
+CHOICE_SECONDS = 0.4  # how far back a capture may reach for a sharper frame
+WAIT_SECONDS = 0.1
+PACE = 20  # looks that the rate is taken over
+
+
+class NotCaptured(DermedgeError):
+    """There was nothing to judge at that moment; nothing was kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """`frame` is what was judged, `age_ms` how old it was when that was done."""
+
+    frame: Image
+    analysis: Analysis
+    age_ms: float
+    waited_ms: float  # from the request to the result
+
+
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    """Where every frame went: `received` is the sum of the others."""
+
+    received: int
+    good: int
+    rejected: int
+    dropped: int
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What there is to show now. Without a live camera there is no look."""
+
+    camera: Status
+    look: Look | None
+    size: tuple[int, int] | None  # height and width of the frame that was looked at
+    number: int
+    looks_per_second: float
+    accounts: Accounts
+
+
+@dataclass(slots=True)
+class _Request:
+    metadata: Mapping[str, object]
+    frames: int
+    asked: float
+    answer: Future[Captured] = field(default_factory=Future)
+
+
+class Loop:
+    """One thread that has the chain for itself. Use it in a `with`, inside the camera's."""
+
+    def __init__(self, camera: Camera, chain: Chain) -> None:
+        self.camera, self.chain = camera, chain
+        self._requests: SimpleQueue[_Request] = SimpleQueue()
+        self._lock = Lock()
+        self._looked = self._good = self._last = 0
+        self._paces: deque[float] = deque(maxlen=PACE)
+        self._latest: tuple[Look, tuple[int, int]] | None = None
+        self._closing = False
+        self._failure: BaseException | None = None
+        self._thread = Thread(target=self._run, name="loop", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._closing = True
+        self._thread.join()
+        if error is None and self._failure is not None:
+            raise self._failure
+
+    @property
+    def failed(self) -> BaseException | None:
+        """What ended the loop, if anything did: it is then of no use any more."""
+        return self._failure
+
+    def capture(
+        self, metadata: Mapping[str, object] | None = None, frames: int = 1
+    ) -> Future[Captured]:
+        """Judge what the camera sees now: the mean of so many frames, the sharpest there are."""
+        request = _Request(dict(metadata or {}), max(frames, 1), time.monotonic())
+        self._requests.put(request)
+        if self._closing or self._failure is not None:
+            self._refuse_all("the loop has ended")
+        return request.answer
+
+    def view(self) -> View:
+        camera = self.camera.status
+        live = camera.state == "live"
+        with self._lock:
+            latest = self._latest if live else None
+            good, looked = self._good, self._looked
+            paces = list(self._paces)
+            number = self._last
+        counts = camera.counts
+        rejected = looked - good + counts.frozen + counts.damaged
+        return View(
+            camera=camera,
+            look=latest[0] if latest else None,
+            size=latest[1] if latest else None,
+            number=number,
+            looks_per_second=1 / statistics.mean(paces) if live and paces else 0.0,
+            accounts=Accounts(
+                received=counts.received,
+                good=good,
+                rejected=rejected,
+                dropped=counts.received - good - rejected,
+            ),
+        )
+
+    def _run(self) -> None:
+        try:
+            while not self._closing:
+                with suppress(Empty):
+                    self._answer(self._requests.get_nowait())
+                with self.camera.newest(after=self._last, timeout=WAIT_SECONDS) as frame:
+                    if frame is not None:
+                        self._look_at(frame)
+        except BaseException as exc:  # shown by whoever asks, and raised at the end
+            self._failure = exc
+        finally:
+            self._refuse_all("the loop has ended")
+
+    def _look_at(self, frame: Frame) -> None:
+        started = time.monotonic()
+        look = None
+        if frame.age_ms <= STALE_MS:
+            with suppress(DermedgeError):
+                look = self.chain.look(frame.pixels)
+        height, width = frame.pixels.shape[:2]
+        with self._lock:
+            self._last = frame.number
+            self._looked += 1
+            self._good += look is not None and not look.hints
+            self._latest = None if look is None else (look, (height, width))
+            self._paces.append(max(time.monotonic() - started, 1e-6))
+
+    def _answer(self, request: _Request) -> None:
+        try:
+            captured = self._capture(request)
+        except DermedgeError as error:
+            request.answer.set_exception(error)
+        else:
+            request.answer.set_result(captured)
+
+    def _capture(self, request: _Request) -> Captured:
+        with self.camera.recent(CHOICE_SECONDS) as frames:
+            fresh = [frame for frame in frames if frame.age_ms <= STALE_MS]
+            if not fresh:
+                status = self.camera.status
+                raise NotCaptured(
+                    "There is no live picture to judge.",
+                    got=f"the camera is {status.state}" + (f": {status.why}" if status.why else ""),
+                    remedy="wait until the picture moves again, then capture once more",
+                )
+            chosen = self._sharpest(fresh, request.frames)
+            age_ms = max(frame.age_ms for frame in chosen)
+            judged = [
+                Judged(frame.pixels, self.chain.analyse(frame.pixels, request.metadata))
+                for frame in chosen
+            ]
+            best = fuse(self.chain, judged)
+            analysis = replace(
+                best.analysis,
+                result=best.analysis.result.model_copy(update={"frame_age_ms": round(age_ms, 1)}),
+            )
+            waited = (time.monotonic() - request.asked) * 1e3
+            return Captured(best.frame.copy(), analysis, age_ms, waited)
+
+    def _sharpest(self, frames: list[Frame], count: int) -> list[Frame]:
+        """Measured within the lesion that was last seen: its surroundings may be sharper."""
+        with self._lock:
+            lesion = self._latest[0].lesion if self._latest else None
+
+        def focus(frame: Frame) -> float:
+            return measure_quality(frame.pixels, lesion)["focus"]
+
+        return sorted(frames, key=focus, reverse=True)[:count]
+
+    def _refuse_all(self, why: str) -> None:
+        with suppress(Empty):
+            while True:
+                self._requests.get_nowait().answer.set_exception(
+                    NotCaptured("Nothing was captured.", got=why)
+                )

@@ -1,0 +1,143 @@
+"""Reads one camera, in a process of its own: `python -m runtime.capture.reader`.
+
+A driver may hang in a call that nothing interrupts, and a decoder may crash on what a broken camera
+sends. Here that costs one process, which runtime/capture/camera.py kills and starts anew. The job
+comes as JSON on stdin, where no list of processes shows a password; frames go into shared memory,
+and word of them over a socket.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import signal
+import socket
+import sys
+import time
+import zlib
+from contextlib import suppress
+from functools import partial
+
+from runtime.capture.address import Address
+from runtime.capture.camera_profile import Profile
+from runtime.capture.messages import Damaged, Lost, Opened, Taken, handed_back, say
+from runtime.capture.slots import Slots
+from runtime.capture.source import FrameDamaged, Source, SourceLost
+from runtime.errors import DermedgeError
+from runtime.preprocess import Image
+from runtime.specs import Spec
+
+PR_SET_PDEATHSIG = 1
+MOST_WORDS = 1000  # of a reason
+GLANCE = 8  # every so many pixels are looked at to tell one frame from the next
+
+
+class Job(Spec):
+    address: Address
+    profile: Profile
+    memory: int  # the descriptor of the slots
+    slots: int
+    channel: int  # the descriptor of the socket
+
+
+class Stillness:
+    """For how long the picture has been the very same. The noise of a sensor never is."""
+
+    def __init__(self) -> None:
+        self._glance: int | None = None
+        self._since = 0
+
+    def of(self, frame: Image, now_ns: int) -> float:
+        glance = zlib.crc32(frame[::GLANCE, ::GLANCE].tobytes())
+        if glance != self._glance:
+            self._glance, self._since = glance, now_ns
+        return (now_ns - self._since) / 1e6
+
+
+def open_source(address: Address, profile: Profile) -> Source:
+    """Each kind's module is imported when it is asked for."""
+    if address.kind == "v4l2":
+        from runtime.capture.opencv_camera import V4l2Camera
+
+        return V4l2Camera(address, profile)
+    if address.kind == "rtsp":
+        from runtime.capture.opencv_camera import RtspCamera
+
+        return RtspCamera(address)
+    if address.kind == "http":
+        from runtime.capture.http_mjpeg import HttpMjpeg
+
+        return HttpMjpeg(address)
+    if address.kind in ("gst", "csi"):
+        from runtime.capture.gstreamer import GStreamer
+
+        return GStreamer(address)
+    if address.kind == "synthetic":
+        from runtime.capture.synthetic import Synthetic
+
+        return Synthetic(address)
+    from runtime.capture import played
+
+    return (played.PlayedVideo if address.kind == "video" else played.PlayedFolder)(address)
+
+
+def read_all(source: Source, slots: Slots, channel: socket.socket) -> None:
+    """Until the source is lost. One slot is always at hand to write to, even where none is free.
+
+    A frame for which the loop has no room is written over by the next one, so that what the loop
+    gets when it has room again is the newest and not one that was kept for it.
+    """
+    free = list(range(slots.count))
+    own, number, stillness = free.pop(), 0, Stillness()
+    while True:
+        number += 1
+        try:
+            frame = source.read(partial(slots.view, own))
+        except FrameDamaged as error:
+            number += source.passed_over
+            source.passed_over = 0
+            say(channel, Damaged(number=number, why=error.one_line[:MOST_WORDS]))
+            continue
+        taken_ns = time.monotonic_ns()
+        number += source.passed_over
+        source.passed_over = 0
+        frozen_ms = 0.0 if source.still else stillness.of(frame, taken_ns)
+        free += handed_back(channel)
+        if not free:
+            continue
+        height, width = frame.shape[:2]
+        say(
+            channel,
+            Taken(
+                slot=own,
+                number=number,
+                taken_ns=taken_ns,
+                height=height,
+                width=width,
+                frozen_ms=frozen_ms,
+            ),
+        )
+        own = free.pop()
+
+
+def main() -> int:
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # never outlive the loop, nor hold
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the loop, which ends this
+    job = Job.model_validate_json(sys.stdin.read())
+    with socket.socket(fileno=job.channel) as channel, Slots(job.slots, job.memory) as slots:
+        try:
+            with open_source(job.address, job.profile) as source:
+                say(channel, Opened(what=source.what))
+                read_all(source, slots, channel)
+        except (EOFError, BrokenPipeError, ConnectionResetError):
+            return 0  # the loop has gone
+        except SourceLost as error:
+            why = error
+        except DermedgeError as error:
+            why = SourceLost(error.what, got=error.got, expected=error.expected)
+        with suppress(OSError):
+            say(channel, Lost(why=why.one_line[:MOST_WORDS]))
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

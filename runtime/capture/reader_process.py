@@ -1,0 +1,105 @@
+"""The reader of a camera as the loop holds it: the process, its socket and its memory."""
+
+from __future__ import annotations
+
+import os
+import select
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from threading import Lock
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from runtime.capture.address import Address
+from runtime.capture.camera_profile import Profile
+from runtime.capture.messages import Message, hand_back, hear, pair
+from runtime.capture.reader import Job
+from runtime.capture.slots import Slots
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+ROOT = Path(__file__).parents[2]
+PROGRAM = [sys.executable, "-m", "runtime.capture.reader"]
+
+
+class ReaderGone(Exception):
+    """It ended without a word: killed, or crashed."""
+
+
+class ReaderProcess:
+    """New at every opening, so that nothing of a broken one is left over."""
+
+    def __init__(self, address: Address, profile: Profile, slots: int) -> None:
+        self.slots = Slots(slots)
+        self._channel, theirs = pair()
+        self._lock, self._open = Lock(), True
+        job = Job(
+            address=address,
+            profile=profile,
+            memory=self.slots.descriptor,
+            slots=slots,
+            channel=theirs.fileno(),
+        )
+        with theirs:
+            self._process = subprocess.Popen(
+                PROGRAM,
+                stdin=subprocess.PIPE,
+                pass_fds=(self.slots.descriptor, theirs.fileno()),
+                env=_environment(),
+            )
+        self.pid = self._process.pid
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError), self._process.stdin as stdin:
+            stdin.write(job.model_dump_json(by_alias=True).encode())
+
+    def hear(self, timeout: float) -> Message | None:
+        """What it says next, or None where it says nothing for so long."""
+        ready, _, _ = select.select([self._channel], [], [], timeout)
+        if not ready:
+            return None
+        try:
+            message = hear(self._channel)
+        except ConnectionResetError:
+            message = None
+        if message is None:
+            raise ReaderGone(self._ending())
+        return message
+
+    def hand_back(self, slot: int) -> None:
+        with self._lock:
+            if self._open:
+                with suppress(OSError):  # it has gone, which the next message will say
+                    hand_back(self._channel, slot)
+
+    def _ending(self) -> str:
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(1.0)
+        status = self._process.returncode
+        if status is None:
+            return "it closed its socket"
+        return f"signal {-status}" if status < 0 else f"status {status}"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._process.kill()
+        self._process.wait()
+        with self._lock:
+            self._open = False
+            self._channel.close()
+        self.slots.close()
+
+
+def _environment() -> dict[str, str]:
+    """The reader runs the same source as this process, wherever it was started."""
+    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    return {**os.environ, "PYTHONPATH": path}

@@ -1,0 +1,51 @@
+"""The contract of a source of frames, as the reader process uses it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from runtime.errors import DermedgeError
+from runtime.preprocess import Image
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+Place = Callable[[int, int], Image]
+"""Where a frame of so many rows and columns goes."""
+
+
+class SourceLost(DermedgeError):
+    """The camera is gone, or never came: it is opened again later."""
+
+
+class FrameDamaged(DermedgeError):
+    """One frame is no picture; the next one may be."""
+
+
+class Source(ABC):
+    """An opened camera. What it gives is never a stand-in: no signal is an error, not a frame."""
+
+    what = ""  # driver, format, size and rate, for people
+    still = False  # whether one picture again and again is as it should be
+    passed_over = 0  # frames that came too fast to be read
+
+    @abstractmethod
+    def read(self, place: Place) -> Image:
+        """Wait for the next frame and put it into `place`."""
+
+    @abstractmethod
+    def close(self) -> None: ...
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

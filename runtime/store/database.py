@@ -1,0 +1,87 @@
+"""The tables of a store, and connections to them: SQLite, on the disk at every commit."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from runtime.errors import DermedgeError, UsageError
+
+SCHEMA = 1
+BUSY_SECONDS = 5.0
+TABLES = """
+CREATE TABLE facts (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
+CREATE TABLE sessions (
+    id TEXT PRIMARY KEY, started TEXT NOT NULL, ended TEXT, facts TEXT NOT NULL
+) STRICT;
+CREATE TABLE captures (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    session TEXT NOT NULL REFERENCES sessions (id),
+    time TEXT NOT NULL,
+    image TEXT,    -- SHA-256 of the picture as it is stored; NULL once it was removed
+    record BLOB,   -- the result record as JSON
+    patient BLOB   -- who and where, as JSON
+) STRICT;
+CREATE INDEX captures_by_session ON captures (session);
+CREATE TABLE audit (
+    number INTEGER PRIMARY KEY,
+    time TEXT NOT NULL,
+    event TEXT NOT NULL,
+    detail TEXT NOT NULL,
+    previous TEXT NOT NULL,
+    hash TEXT NOT NULL
+) STRICT;
+"""
+
+
+class StoreBroken(DermedgeError):
+    """The store did not take what it was given. Nothing of it is kept, all before it is."""
+
+
+def connect(file: Path) -> sqlite3.Connection:
+    """An open store, made if there is none. Statements run in transactions of their own."""
+    try:
+        base = sqlite3.connect(
+            file, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        base.execute("PRAGMA journal_mode = WAL")
+        base.execute("PRAGMA synchronous = FULL")
+        base.execute("PRAGMA foreign_keys = ON")
+        with transaction(base):
+            if not base.execute("SELECT 1 FROM sqlite_master").fetchone():
+                for statement in TABLES.split(";\n")[:-1]:
+                    base.execute(statement)
+                base.execute("INSERT INTO facts VALUES ('schema', ?)", (str(SCHEMA).encode(),))
+        _check_schema(base, file)
+    except sqlite3.Error as exc:
+        raise UsageError(
+            f"{file} cannot be used.",
+            got=str(exc),
+            expected="a store that dermedge made, on a disk that can be written",
+        ) from exc
+    return base
+
+
+@contextmanager
+def transaction(base: sqlite3.Connection) -> Iterator[None]:
+    """All of it, or nothing."""
+    base.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        if base.in_transaction:
+            base.execute("ROLLBACK")
+        raise
+    base.execute("COMMIT")
+
+
+def _check_schema(base: sqlite3.Connection, file: Path) -> None:
+    found = base.execute("SELECT value FROM facts WHERE name = 'schema'").fetchone()
+    if found is None or found[0] != str(SCHEMA).encode():
+        raise UsageError(
+            f"{file} is of another dermedge.",
+            got=f"schema {found[0].decode() if found else 'unknown'}",
+            expected=f"schema {SCHEMA}",
+        )

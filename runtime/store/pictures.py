@@ -1,0 +1,68 @@
+"""Pictures by the SHA-256 of what is stored: written whole, once, and never under another name."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+SUFFIX = ".picture"
+
+
+class Pictures:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(mode=0o700, exist_ok=True)
+
+    def place(self, name: str) -> Path:
+        return self.folder / name[:2] / f"{name}{SUFFIX}"
+
+    def add(self, stored: bytes) -> str:
+        """On the disk when this returns, its name in the folder included."""
+        name = hashlib.sha256(stored).hexdigest()
+        place = self.place(name)
+        place.parent.mkdir(mode=0o700, exist_ok=True)
+        part = place.with_suffix(".part")
+        try:
+            with open(part, "wb", opener=_private) as file:
+                file.write(stored)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(place)
+        except BaseException:
+            with suppress(OSError):
+                part.unlink()
+            raise
+        for folder in (place.parent, self.folder):
+            _sync(folder)
+        return name
+
+    def read(self, name: str) -> bytes:
+        return self.place(name).read_bytes()
+
+    def remove(self, name: str) -> None:
+        with suppress(FileNotFoundError):
+            self.place(name).unlink()
+
+    def names(self) -> Iterator[str]:
+        for file in self.folder.glob(f"??/*{SUFFIX}"):
+            yield file.stem
+
+    def drop_parts(self) -> None:
+        """What a kill left half written."""
+        for file in self.folder.glob("??/*.part"):
+            file.unlink(missing_ok=True)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

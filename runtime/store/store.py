@@ -1,0 +1,299 @@
+"""Captured sessions on the disk: a capture that was acknowledged is there, whatever happens next.
+
+    STORE/store.db      sessions, captures, the audit log
+    STORE/pictures/     what was captured, by the hash of what is stored
+    STORE/lock          held by the one loop that writes
+
+First the picture reaches the disk, then, in one transaction, the capture and its entry in the
+audit log. What a power cut leaves between the two is a picture that nothing names; the next start
+sweeps it away.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import sqlite3
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from threading import RLock
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from runtime.errors import UsageError
+from runtime.store import audit
+from runtime.store.database import StoreBroken, connect, transaction
+from runtime.store.pictures import Pictures
+from runtime.store.sealing import Seal, read_seal
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from runtime.record import Result
+
+FREE_MB = 200  # of the disk: with less nothing more is captured
+_CHECK = b"dermedge store"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What is older, or more, is removed, the oldest first. None keeps everything."""
+
+    days: float | None = None
+    megabytes: float | None = None
+    free_mb: float = FREE_MB
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    number: int
+    session: str
+    time: str
+    image: str | None
+    record: dict[str, Any] | None
+    patient: dict[str, Any] | None
+
+
+class Store:
+    """One writer at a time; any number may read beside it."""
+
+    def __init__(
+        self,
+        folder: Path,
+        key_file: Path | None = None,
+        limits: Limits | None = None,
+        *,
+        writable: bool = True,
+    ) -> None:
+        self.folder, self.limits = folder, limits or Limits()
+        self._seal: Seal = read_seal(key_file)
+        if not writable and not (folder / "store.db").is_file():
+            raise UsageError(f"{folder} holds no captured sessions.", got="no store.db in it")
+        self._lock = RLock()
+        with ExitStack() as stack:
+            try:
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self.pictures = Pictures(folder / "pictures")
+                if writable:
+                    stack.callback(os.close, _lock(folder / "lock"))
+            except OSError as exc:
+                raise UsageError(
+                    f"{folder} cannot be used as a store.", got=exc.strerror or str(exc)
+                ) from exc
+            self._base = stack.enter_context(closing(connect(folder / "store.db")))
+            if writable:
+                self._check_key()
+                self._sweep()
+            self._open = stack.pop_all()
+
+    def begin(self, facts: Mapping[str, object]) -> str:
+        """A session: what ran, on what. Its id."""
+        session = uuid.uuid4().hex
+        with self._changes() as time:
+            self._base.execute(
+                "INSERT INTO sessions VALUES (?, ?, NULL, ?)", (session, time, json.dumps(facts))
+            )
+            audit.note(self._base, time, "session begun", session=session, facts=facts)
+        return session
+
+    def end(self, session: str) -> None:
+        with self._changes() as time:
+            self._base.execute("UPDATE sessions SET ended = ? WHERE id = ?", (time, session))
+            audit.note(self._base, time, "session ended", session=session)
+
+    def add(
+        self, session: str, picture: bytes, record: Result, patient: Mapping[str, object]
+    ) -> int:
+        """Keep a capture. It is on the disk when its number is returned."""
+        self.check_room(len(picture))
+        with self._lock:
+            try:
+                name = self.pictures.add(self._seal.close("picture", picture))
+            except OSError as exc:
+                raise _not_kept(exc.strerror or str(exc)) from exc
+            stored = self._seal.close("record", record.to_json().encode())
+            who = self._seal.close("patient", json.dumps(dict(patient)).encode())
+            with self._changes() as time:
+                row = self._base.execute(
+                    "INSERT INTO captures (session, time, image, record, patient)"
+                    " VALUES (?, ?, ?, ?, ?)",
+                    (session, time, name, stored, who),
+                )
+                number = row.lastrowid or 0
+                audit.note(
+                    self._base,
+                    time,
+                    "captured",
+                    capture=number,
+                    session=session,
+                    picture=name,
+                    record=_sha256(stored),
+                    patient=_sha256(who),
+                )
+        return number
+
+    def check_room(self, needed: int = 0) -> None:
+        free = os.statvfs(self.folder)
+        left = free.f_bavail * free.f_frsize - needed
+        if left < self.limits.free_mb * 1e6:
+            raise StoreBroken(
+                "The disk is full: nothing more is captured, and nothing was lost.",
+                got=f"{max(left, 0) / 1e6:.0f} MB free",
+                expected=f"{self.limits.free_mb:.0f} MB",
+                remedy="dermedge sessions export, then remove what is no longer needed",
+            )
+
+    def captures(self, session: str | None = None, newest: int | None = None) -> list[Capture]:
+        """In the order they were made; of one session, or all. `newest` takes the last ones."""
+        query = "SELECT number, session, time, image, record, patient FROM captures"
+        query += " WHERE session = ?" if session else ""
+        query += " ORDER BY number DESC" + (f" LIMIT {int(newest)}" if newest else "")
+        with self._lock:
+            rows = self._base.execute(query, (session,) if session else ()).fetchall()
+        return [self._opened(row) for row in reversed(rows)]
+
+    def capture(self, number: int) -> Capture | None:
+        query = "SELECT number, session, time, image, record, patient FROM captures"
+        with self._lock:
+            row = self._base.execute(f"{query} WHERE number = ?", (number,)).fetchone()
+        return None if row is None else self._opened(row)
+
+    def picture(self, name: str) -> bytes:
+        return self._seal.open("picture", self.pictures.read(name))
+
+    def sessions(self) -> list[dict[str, Any]]:
+        with self._lock:
+            rows = self._base.execute(
+                "SELECT id, started, ended, facts, (SELECT count(*) FROM captures"
+                " WHERE session = id) FROM sessions ORDER BY started"
+            ).fetchall()
+        names = ("id", "started", "ended", "facts", "captures")
+        found = [dict(zip(names, row, strict=True)) for row in rows]
+        return [{**each, "facts": json.loads(each["facts"])} for each in found]
+
+    def problems(self) -> Iterator[str]:
+        """Everything that is not as the audit log says. Needs no key."""
+        from runtime.store.verifying import problems
+
+        with self._lock:
+            yield from problems(self._base, self.pictures)
+
+    def last_hash(self) -> str:
+        with self._lock:
+            row = self._base.execute("SELECT hash FROM audit ORDER BY number DESC").fetchone()
+        return row[0] if row else audit.START
+
+    def apply_limits(self) -> int:
+        """Remove what is too old or too much. How many captures went."""
+        removed = 0
+        with self._lock:
+            for number, image in self._beyond_limits():
+                with self._changes() as time:
+                    self._base.execute(
+                        "UPDATE captures SET image = NULL, record = NULL, patient = NULL"
+                        " WHERE number = ?",
+                        (number,),
+                    )
+                    audit.note(self._base, time, "removed", capture=number, why="retention")
+                if not self._named(image):
+                    self.pictures.remove(image)
+                removed += 1
+        return removed
+
+    def _beyond_limits(self) -> list[tuple[int, str]]:
+        rows = self._base.execute(
+            "SELECT number, time, image FROM captures WHERE image IS NOT NULL ORDER BY number DESC"
+        ).fetchall()
+        oldest = ""
+        if self.limits.days is not None:
+            oldest = (datetime.now(timezone.utc) - timedelta(days=self.limits.days)).isoformat()
+        room = float("inf") if self.limits.megabytes is None else self.limits.megabytes * 1e6
+        beyond, used = [], 0.0
+        for number, time, image in rows:
+            place = self.pictures.place(image)
+            used += place.stat().st_size if place.exists() else 0
+            if used > room or time < oldest:
+                beyond.append((number, image))
+        return beyond[::-1]
+
+    def _named(self, image: str) -> bool:
+        query = "SELECT 1 FROM captures WHERE image = ? LIMIT 1"
+        return self._base.execute(query, (image,)).fetchone() is not None
+
+    def _sweep(self) -> None:
+        self.pictures.drop_parts()
+        for name in list(self.pictures.names()):
+            if not self._named(name):
+                self.pictures.remove(name)
+
+    def _check_key(self) -> None:
+        row = self._base.execute("SELECT value FROM facts WHERE name = 'key'").fetchone()
+        if row is not None:
+            self._seal.open("check", row[0])
+        else:
+            with self._changes() as time:
+                value = self._seal.close("check", _CHECK)
+                self._base.execute("INSERT INTO facts VALUES ('key', ?)", (value,))
+                audit.note(self._base, time, "store made")
+
+    def _opened(self, row: tuple[Any, ...]) -> Capture:
+        number, session, time, image, record, patient = row
+        texts = [
+            None if stored is None else json.loads(self._seal.open(kind, stored))
+            for kind, stored in (("record", record), ("patient", patient))
+        ]
+        return Capture(number, session, time, image, *texts)
+
+    @contextmanager
+    def _changes(self) -> Iterator[str]:
+        """A transaction, and the time that stands in all of it."""
+        with self._lock:
+            try:
+                with transaction(self._base):
+                    yield datetime.now(timezone.utc).isoformat()
+            except sqlite3.Error as exc:
+                raise _not_kept(str(exc)) from exc
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with self._lock:
+            self._open.close()
+
+
+def _lock(file: Path) -> int:
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as exc:
+        os.close(descriptor)
+        raise UsageError(
+            f"{file.parent} is in use by another loop.",
+            remedy="stop that one, or name another folder with --store",
+        ) from exc
+    return descriptor
+
+
+def _not_kept(why: str) -> StoreBroken:
+    return StoreBroken(
+        "The capture was not kept.",
+        got=why,
+        expected="a disk that takes it; what was kept before is safe",
+        remedy="dermedge sessions verify",
+    )
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,67 @@
+"""Whether a store is as its audit log says: the chain, every record, every picture."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterator
+from typing import Any
+
+from runtime.store import audit
+from runtime.store.pictures import Pictures
+
+
+def problems(base: sqlite3.Connection, pictures: Pictures) -> Iterator[str]:
+    told: dict[int, dict[str, Any]] = {}  # what the log says of each capture
+    removed: set[int] = set()
+    previous = audit.START
+    for number, (entry, written) in enumerate(audit.entries(base), start=1):
+        if entry.number != number or entry.previous != previous or entry.hash != written:
+            yield f"audit entry {entry.number}: the chain is broken, something was changed"
+            return  # what follows proves nothing
+        previous = written
+        detail = json.loads(entry.detail)
+        if entry.event == "captured":
+            told[detail["capture"]] = detail
+        elif entry.event == "removed":
+            removed.add(detail["capture"])
+    yield from _captures(base, pictures, told, removed)
+
+
+def _captures(
+    base: sqlite3.Connection,
+    pictures: Pictures,
+    told: dict[int, dict[str, Any]],
+    removed: set[int],
+) -> Iterator[str]:
+    found = set()
+    for number, image, record, patient in base.execute(
+        "SELECT number, image, record, patient FROM captures ORDER BY number"
+    ):
+        found.add(number)
+        detail = told.get(number)
+        if detail is None:
+            yield f"capture {number}: the audit log does not know it"
+        elif number in removed:
+            if (image, record, patient) != (None, None, None):
+                yield f"capture {number}: the log says it was removed, and it is there"
+        elif image != detail["picture"]:
+            yield f"capture {number}: it has another picture than was captured"
+        else:
+            for name, stored in (("record", record), ("patient", patient)):
+                if stored is None or hashlib.sha256(stored).hexdigest() != detail[name]:
+                    yield f"capture {number}: its {name} was changed"
+            yield from _picture(pictures, number, image)
+    for number in sorted(told.keys() - found):
+        yield f"capture {number}: it is gone, and the log does not say why"
+
+
+def _picture(pictures: Pictures, number: int, name: str) -> Iterator[str]:
+    try:
+        content = pictures.read(name)
+    except OSError as exc:
+        yield f"capture {number}: its picture cannot be read ({exc.strerror})"
+        return
+    if hashlib.sha256(content).hexdigest() != name:
+        yield f"capture {number}: its picture was changed"

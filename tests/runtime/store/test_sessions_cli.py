@@ -1,0 +1,86 @@
+"""`dermedge sessions` as a user meets it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sqlite3
+import zipfile
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from runtime.sessions import command
+from runtime.store.store import Store
+from tests.runtime.store.test_store import FACTS, ROOMY, result
+
+
+def run(*words: object) -> Result:
+    return CliRunner().invoke(command, [str(word) for word in words])
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    with Store(tmp_path / "s", limits=ROOMY) as store:
+        for visit in range(2):
+            session = store.begin(FACTS)
+            for number in range(2):
+                note = "=HYPERLINK(1)" if number else "left arm"
+                who = {"patient": f"p{visit}", "note": note}
+                store.add(session, b"png %d%d" % (visit, number), result(), who)
+            if visit == 0:
+                store.end(session)
+    return tmp_path / "s"
+
+
+def test_list(folder: Path) -> None:
+    out = run("list", "--store", folder)
+    assert out.exit_code == 0, out.output
+    first, second = out.output.splitlines()
+    assert "2 captures" in first
+    assert "tiny 1" in first
+    assert "not ended" not in first
+    assert "not ended in order" in second
+
+
+def test_exports(folder: Path, tmp_path: Path) -> None:
+    first = run("list", "--store", folder).output[:8]
+    assert run("export", "--store", folder, "--out", tmp_path / "a.csv").exit_code == 0
+    with (tmp_path / "a.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["patient.patient"] for row in rows] == ["p0", "p0", "p1", "p1"]
+    assert rows[1]["patient.note"] == "'=HYPERLINK(1)", "a spreadsheet would run it"
+    assert rows[0]["result.score"] == "0.5"
+    out = run("export", "--store", folder, "--session", first, "--out", tmp_path / "b.jsonl")
+    assert "2 captures written" in out.output
+    lines = [json.loads(line) for line in (tmp_path / "b.jsonl").read_text().splitlines()]
+    assert {line["patient"]["patient"] for line in lines} == {"p0"}
+    assert run("export", "--store", folder, "--out", tmp_path / "c.zip").exit_code == 0
+    with zipfile.ZipFile(tmp_path / "c.zip") as archive:
+        assert archive.read("pictures/000003.png") == b"png 10"
+        assert "not a diagnosis" in archive.read("README.txt").decode()
+
+
+def test_what_export_refuses(folder: Path, tmp_path: Path) -> None:
+    wrong = run("export", "--store", folder, "--out", tmp_path / "a.doc")
+    assert (wrong.exit_code, ".csv, .jsonl or .zip" in wrong.output) == (2, True)
+    (tmp_path / "there.csv").write_text("mine")
+    assert run("export", "--store", folder, "--out", tmp_path / "there.csv").exit_code == 2
+    assert (tmp_path / "there.csv").read_text() == "mine"
+    nobody = run("export", "--store", folder, "--session", "zz", "--out", tmp_path / "x.csv")
+    assert (nobody.exit_code, "names no session" in nobody.output) == (2, True)
+    assert run("list", "--store", tmp_path / "none").exit_code == 2
+
+
+def test_verify(folder: Path) -> None:
+    good = run("verify", "--store", folder)
+    assert good.exit_code == 0, good.output
+    assert "4 captures are what they were" in good.output
+    base = sqlite3.connect(folder / "store.db")
+    base.execute("UPDATE captures SET time = time, record = X'00' WHERE number = 1")
+    base.commit()
+    base.close()
+    bad = run("verify", "--store", folder)
+    assert bad.exit_code == 1
+    assert "capture 1: its record was changed" in bad.output
