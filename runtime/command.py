@@ -33,6 +33,9 @@ EXTRA_OF = {
     "onnx": "export",
     "onnxscript": "export",
     "matplotlib": "calibration",
+    "starlette": "web",
+    "uvicorn": "web",
+    "cryptography": "sign",
 }
 """Which extra installs an optional module, for the message where it is missing."""
 

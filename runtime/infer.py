@@ -30,6 +30,7 @@ Examples:
   dermedge infer --video visit.mp4 --every 0.5 --bundle BUNDLE
   dermedge infer --camera
   dermedge infer --camera rtsp://10.0.0.9/live --frames 3 --key KEYFILE
+  dermedge infer --camera --web 127.0.0.1:8080
 
 \b
 RESULTS gets results.jsonl (one record a line), results.csv, report.html, run.json and
@@ -95,6 +96,11 @@ Enter captures. Captures go into the session store: dermedge sessions --help.
 @click.option("--key", type=click.Path(path_type=Path), help="Encrypt them with this file's key.")
 @click.option("--keep-days", type=Number(min=0), help="Remove captures that are older.")
 @click.option("--keep-mb", type=Number(min=0), help="Remove the oldest captures beyond that.")
+@click.option("--web", metavar="HOST:PORT", help="Show the screen there, as 127.0.0.1:8080.")
+@click.option("--token-file", type=click.Path(path_type=Path), help="Ask for this file's token.")
+@click.option("--tls-cert", type=click.Path(path_type=Path), help="Serve by TLS: certificate.")
+@click.option("--tls-key", type=click.Path(path_type=Path), help="Serve by TLS: its key.")
+@click.option("--headless", is_flag=True, help="Read no keys; the screen alone captures.")
 def command(
     image: Path | None,
     folder: Path | None,

@@ -31,6 +31,7 @@ MARGIN = 0.15  # of skin around the lesion in the crop
 _CROP_VIEW = ViewSpec(area="lesion", margin=MARGIN, square=True)
 _INK = 26  # greys only: what is drawn must not be taken for the colour of skin
 _HALO, _FAINT, _PAPER = (20, 20, 20), (168, 168, 168), (255, 255, 255)
+SHARES_SIDE = 480  # pixels that an outline for a screen is drawn at
 _STRIDE = 4  # pixels between the points of an outline: cheaper to draw, and without stairs
 
 Points = npt.NDArray[np.int32]  # points × 1 × 2, as OpenCV keeps a contour: x, y
@@ -92,6 +93,16 @@ def outline(lesion: Lesion, height: int, width: int) -> list[Points]:
                 for curve, step in zip(curves, steps, strict=True)
             ]
     return []
+
+
+def outline_shares(lesion: Lesion | None, height: int, width: int) -> list[list[list[float]]]:
+    """The same curves for a screen of any size: x and y in parts of the frame's sides."""
+    if lesion is None:
+        return []
+    scale = SHARES_SIDE / max(height, width)
+    rows, columns = max(1, round(height * scale)), max(1, round(width * scale))
+    curves = outline(lesion, rows, columns)
+    return [np.round(curve[:, 0] / (columns, rows), 4).tolist() for curve in curves]
 
 
 def crop_thumbnail(frame: Image, lesion: Lesion, side: int = 320) -> Image:

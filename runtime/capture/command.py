@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
+from runtime.errors import UsageError
+
 if TYPE_CHECKING:
     from runtime.bundle_files import LoadedBundle
+    from runtime.capture.station import Station
+    from runtime.web.server import Listening
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +28,11 @@ class CameraSettings:
     key: Path | None
     keep_days: float | None
     keep_mb: float | None
+    web: str | None
+    token_file: Path | None
+    tls_cert: Path | None
+    tls_key: Path | None
+    headless: bool
 
 
 def run_camera(source: str, bundle: LoadedBundle, backend: str, settings: CameraSettings) -> None:
@@ -27,12 +40,13 @@ def run_camera(source: str, bundle: LoadedBundle, backend: str, settings: Camera
     from runtime.capture.address import parse_address
     from runtime.capture.camera import Camera
     from runtime.capture.camera_profile import Profile, read_profile
-    from runtime.capture.keeping import Keeper
     from runtime.capture.loop import Loop
+    from runtime.capture.station import Station
     from runtime.chain import open_chain
     from runtime.sessions import default_store
     from runtime.store.store import Limits, Store
 
+    listening = _listening(settings)
     profile = Profile() if settings.profile is None else read_profile(settings.profile)
     address = parse_address(source or profile.device)
     limits = Limits(settings.keep_days, settings.keep_mb)
@@ -49,6 +63,32 @@ def run_camera(source: str, bundle: LoadedBundle, backend: str, settings: Camera
             )
             try:
                 with Loop(camera, chain) as loop:
-                    console.run(loop, Keeper(store, session, address.name), settings.frames)
+                    station = Station(loop, store, session, address.name, settings.frames)
+                    with _screen(station, listening):
+                        console.run(station, settings.headless)
             finally:
                 store.end(session)
+
+
+def _listening(settings: CameraSettings) -> Listening | None:
+    """Checked before anything is opened."""
+    if settings.web is None:
+        if settings.token_file or settings.tls_cert or settings.tls_key:
+            raise UsageError("A token and TLS are for a screen.", remedy="--web HOST:PORT")
+        return None
+    from runtime.web.server import parse_listening, read_token
+
+    read_token(settings.token_file)
+    return parse_listening(settings.web, settings.token_file, settings.tls_cert, settings.tls_key)
+
+
+@contextmanager
+def _screen(station: Station, listening: Listening | None) -> Iterator[None]:
+    if listening is None:
+        yield
+        return
+    from runtime.web.server import serving
+
+    with serving(station, listening) as address:
+        click.echo(f"The screen is at {address}", err=True)
+        yield

@@ -13,65 +13,56 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Future
 from contextlib import contextmanager
 from threading import Event
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from runtime.capture.keeping import metadata_of
-from runtime.capture.loop import Captured, NotCaptured
 from runtime.errors import DermedgeError, InputError
 from runtime.screen import print_image
 
 if TYPE_CHECKING:
-    from runtime.capture.keeping import Keeper
-    from runtime.capture.loop import Loop, View
+    from runtime.capture.loop import View
+    from runtime.capture.station import Station
 
 LINE_SECONDS, PLAIN_SECONDS = 0.25, 10.0  # between two lines: on a terminal, and in a log
-ANSWER_SECONDS = 60.0
 HELP = "Enter captures, q and Enter ends."
 
 
-def run(loop: Loop, keeper: Keeper, frames: int) -> None:
+def run(station: Station, headless: bool = False) -> None:
     """Until it is ended. What goes wrong with one capture is said, and the loop goes on."""
     console = Console(stderr=True)
-    terminal = console.is_terminal and sys.stdin.isatty()
+    terminal = console.is_terminal and sys.stdin.isatty() and not headless
     if terminal:
         console.print(HELP)
     ended, due = Event(), time.monotonic()
     with _ended_by_signals(ended):
-        lines = _Lines(sys.stdin.fileno())
+        lines = _Lines(None if headless else sys.stdin.fileno())
         while not ended.is_set():
-            if loop.failed is not None:
-                raise loop.failed
+            if station.loop.failed is not None:
+                raise station.loop.failed
             for line in lines.read(LINE_SECONDS):
                 if line == "q" and terminal:
                     return
-                _capture(console, loop, keeper, line, frames)
+                _capture(console, station, line)
             if time.monotonic() >= due:
                 due = time.monotonic() + (LINE_SECONDS if terminal else PLAIN_SECONDS)
-                text = status_line(loop.view())
+                text = status_line(station.loop.view())
                 if terminal:
                     console.print(text, end="\r", overflow="crop", no_wrap=True, highlight=False)
                 else:
                     console.print(text, highlight=False, soft_wrap=True)
 
 
-def _capture(console: Console, loop: Loop, keeper: Keeper, line: str, frames: int) -> None:
+def _capture(console: Console, station: Station, line: str) -> None:
     try:
-        patient = read_patient(line)
-        metadata = metadata_of(patient, loop.chain.bundle.spec)
-        answer: Future[Captured] = loop.capture(metadata, frames)
-        captured = answer.result(ANSWER_SECONDS)
-        number = keeper.keep(captured, patient)
-    except (DermedgeError, TimeoutError) as error:
-        words = error if isinstance(error, DermedgeError) else NotCaptured("It took too long.")
-        console.print(str(words), markup=False, highlight=False)
+        number, captured = station.capture(read_patient(line))
+    except DermedgeError as error:
+        console.print(str(error), markup=False, highlight=False)
         return
     out = Console()
-    print_image(out, captured.analysis.result, loop.chain.bundle.spec)
+    print_image(out, captured.analysis.result, station.bundle)
     out.print(f"Kept as capture {number}.")
 
 
@@ -118,16 +109,17 @@ def _ended_by_signals(ended: Event) -> Iterator[None]:
 class _Lines:
     """Whole lines of a descriptor, without waiting for one that is not there."""
 
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor, self._held, self._open = descriptor, b"", True
+    def __init__(self, descriptor: int | None) -> None:
+        self._descriptor, self._held = descriptor, b""
 
     def read(self, seconds: float) -> list[str]:
-        if not self._open:  # as under systemd: nobody to ask for a capture here
+        if self._descriptor is None:  # as under systemd: nobody to ask for a capture here
             time.sleep(seconds)
             return []
         if not select.select([self._descriptor], [], [], seconds)[0]:
             return []
         data = os.read(self._descriptor, 1 << 16)
-        self._open = bool(data)
+        if not data:
+            self._descriptor = None
         *lines, self._held = (self._held + data).split(b"\n")
         return [line.decode("utf-8", "replace").strip() for line in lines]

@@ -11,14 +11,14 @@ from __future__ import annotations
 import statistics
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from runtime.capture.fusing import Judged, fuse
 from runtime.errors import DermedgeError
@@ -74,11 +74,11 @@ class View:
 
 
 @dataclass(slots=True)
-class _Request:
-    metadata: Mapping[str, object]
-    frames: int
-    asked: float
-    answer: Future[Captured] = field(default_factory=Future)
+class _Task:
+    """Something that needs the chain, done between two looks."""
+
+    work: Callable[[], Any]
+    answer: Future[Any] = field(default_factory=Future)
 
 
 class Loop:
@@ -86,7 +86,7 @@ class Loop:
 
     def __init__(self, camera: Camera, chain: Chain) -> None:
         self.camera, self.chain = camera, chain
-        self._requests: SimpleQueue[_Request] = SimpleQueue()
+        self._tasks: SimpleQueue[_Task] = SimpleQueue()
         self._lock = Lock()
         self._looked = self._good = self._last = 0
         self._paces: deque[float] = deque(maxlen=PACE)
@@ -119,11 +119,19 @@ class Loop:
         self, metadata: Mapping[str, object] | None = None, frames: int = 1
     ) -> Future[Captured]:
         """Judge what the camera sees now: the mean of so many frames, the sharpest there are."""
-        request = _Request(dict(metadata or {}), max(frames, 1), time.monotonic())
-        self._requests.put(request)
+        told, asked = dict(metadata or {}), time.monotonic()
+        return self._do(lambda: self._capture(told, max(frames, 1), asked))
+
+    def judge(self, frame: Image, metadata: Mapping[str, object]) -> Future[Analysis]:
+        """Judge a picture from elsewhere; the camera has no part in it."""
+        return self._do(lambda: self.chain.analyse(frame, metadata))
+
+    def _do(self, work: Callable[[], Any]) -> Future[Any]:
+        task = _Task(work)
+        self._tasks.put(task)
         if self._closing or self._failure is not None:
             self._refuse_all("the loop has ended")
-        return request.answer
+        return task.answer
 
     def view(self) -> View:
         camera = self.camera.status
@@ -153,7 +161,7 @@ class Loop:
         try:
             while not self._closing:
                 with suppress(Empty):
-                    self._answer(self._requests.get_nowait())
+                    self._work_on(self._tasks.get_nowait())
                 with self.camera.newest(after=self._last, timeout=WAIT_SECONDS) as frame:
                     if frame is not None:
                         self._look_at(frame)
@@ -176,15 +184,13 @@ class Loop:
             self._latest = None if look is None else (look, (height, width))
             self._paces.append(max(time.monotonic() - started, 1e-6))
 
-    def _answer(self, request: _Request) -> None:
+    def _work_on(self, task: _Task) -> None:
         try:
-            captured = self._capture(request)
+            task.answer.set_result(task.work())
         except DermedgeError as error:
-            request.answer.set_exception(error)
-        else:
-            request.answer.set_result(captured)
+            task.answer.set_exception(error)
 
-    def _capture(self, request: _Request) -> Captured:
+    def _capture(self, metadata: Mapping[str, object], count: int, asked: float) -> Captured:
         with self.camera.recent(CHOICE_SECONDS) as frames:
             fresh = [frame for frame in frames if frame.age_ms <= STALE_MS]
             if not fresh:
@@ -194,18 +200,17 @@ class Loop:
                     got=f"the camera is {status.state}" + (f": {status.why}" if status.why else ""),
                     remedy="wait until the picture moves again, then capture once more",
                 )
-            chosen = self._sharpest(fresh, request.frames)
+            chosen = self._sharpest(fresh, count)
             age_ms = max(frame.age_ms for frame in chosen)
             judged = [
-                Judged(frame.pixels, self.chain.analyse(frame.pixels, request.metadata))
-                for frame in chosen
+                Judged(frame.pixels, self.chain.analyse(frame.pixels, metadata)) for frame in chosen
             ]
             best = fuse(self.chain, judged)
             analysis = replace(
                 best.analysis,
                 result=best.analysis.result.model_copy(update={"frame_age_ms": round(age_ms, 1)}),
             )
-            waited = (time.monotonic() - request.asked) * 1e3
+            waited = (time.monotonic() - asked) * 1e3
             return Captured(best.frame.copy(), analysis, age_ms, waited)
 
     def _sharpest(self, frames: list[Frame], count: int) -> list[Frame]:
@@ -221,6 +226,6 @@ class Loop:
     def _refuse_all(self, why: str) -> None:
         with suppress(Empty):
             while True:
-                self._requests.get_nowait().answer.set_exception(
+                self._tasks.get_nowait().answer.set_exception(
                     NotCaptured("Nothing was captured.", got=why)
                 )

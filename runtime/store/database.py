@@ -22,7 +22,8 @@ CREATE TABLE captures (
     time TEXT NOT NULL,
     image TEXT,    -- SHA-256 of the picture as it is stored; NULL once it was removed
     record BLOB,   -- the result record as JSON
-    patient BLOB   -- who and where, as JSON
+    patient BLOB,  -- who and where, as JSON
+    outline BLOB   -- the lesion's border as drawn, as JSON
 ) STRICT;
 CREATE INDEX captures_by_session ON captures (session);
 CREATE TABLE audit (

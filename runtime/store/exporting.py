@@ -8,7 +8,7 @@ import json
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from runtime.errors import UsageError
 from runtime.record import flatten
@@ -17,6 +17,7 @@ from runtime.results import writing
 if TYPE_CHECKING:
     from runtime.store.store import Capture, Store
 
+KINDS = {".csv": "text/csv", ".jsonl": "application/x-ndjson", ".zip": "application/zip"}
 README = """Captures of dermedge.
 
 records.jsonl has one result record a line, captures.csv the same as a table, pictures/ what was
@@ -27,26 +28,27 @@ looks like those of its class in the training data.
 
 def write_export(store: Store, session: str | None, out: Path) -> int:
     """How many captures were written. What retention has removed is left out."""
-    kinds = {".csv": _csv, ".jsonl": _jsonl}
     kind = out.suffix.lower()
-    captures = [each for each in store.captures(session) if each.record is not None]
-    if kind not in (*kinds, ".zip"):
+    if kind not in KINDS:
         raise UsageError(
             f"{out} has an ending that says nothing.",
             got=kind or "no ending",
-            expected=".csv, .jsonl or .zip",
+            expected=", ".join(KINDS),
         )
-    with writing(out):
-        if kind == ".zip":
-            with out.open("xb") as file:
-                write_zip(store, captures, file)
-        else:
-            with out.open("x", encoding="utf-8", newline="") as text:
-                text.write(kinds[kind](captures))
+    with writing(out), out.open("xb") as file:
+        return write_captures(store, session, kind, file)
+
+
+def write_captures(store: Store, session: str | None, kind: str, file: IO[bytes]) -> int:
+    captures = [each for each in store.captures(session) if each.record is not None]
+    if kind == ".zip":
+        _write_zip(store, captures, file)
+    else:
+        file.write((_csv if kind == ".csv" else _jsonl)(captures).encode())
     return len(captures)
 
 
-def write_zip(store: Store, captures: list[Capture], file: Any) -> None:
+def _write_zip(store: Store, captures: list[Capture], file: IO[bytes]) -> None:
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("README.txt", README)
         archive.writestr("records.jsonl", _jsonl(captures))

@@ -17,7 +17,7 @@ import json
 import os
 import sqlite3
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from runtime.record import Result
 
 FREE_MB = 200  # of the disk: with less nothing more is captured
+COLUMNS = "SELECT number, session, time, image, record, patient, outline FROM captures"
 _CHECK = b"dermedge store"
 
 
@@ -58,6 +59,7 @@ class Capture:
     image: str | None
     record: dict[str, Any] | None
     patient: dict[str, Any] | None
+    outline: list[list[list[float]]]  # closed curves of x, y in parts of the frame's sides
 
 
 class Store:
@@ -108,7 +110,12 @@ class Store:
             audit.note(self._base, time, "session ended", session=session)
 
     def add(
-        self, session: str, picture: bytes, record: Result, patient: Mapping[str, object]
+        self,
+        session: str,
+        picture: bytes,
+        record: Result,
+        patient: Mapping[str, object],
+        outline: Sequence[object] = (),
     ) -> int:
         """Keep a capture. It is on the disk when its number is returned."""
         self.check_room(len(picture))
@@ -117,13 +124,17 @@ class Store:
                 name = self.pictures.add(self._seal.close("picture", picture))
             except OSError as exc:
                 raise _not_kept(exc.strerror or str(exc)) from exc
-            stored = self._seal.close("record", record.to_json().encode())
-            who = self._seal.close("patient", json.dumps(dict(patient)).encode())
+            texts = {
+                "record": record.to_json(),
+                "patient": json.dumps(dict(patient)),
+                "outline": json.dumps(outline),
+            }
+            stored = {what: self._seal.close(what, text.encode()) for what, text in texts.items()}
             with self._changes() as time:
                 row = self._base.execute(
-                    "INSERT INTO captures (session, time, image, record, patient)"
-                    " VALUES (?, ?, ?, ?, ?)",
-                    (session, time, name, stored, who),
+                    "INSERT INTO captures (session, time, image, record, patient, outline)"
+                    " VALUES (?, ?, ?, ?, ?, ?)",
+                    (session, time, name, *stored.values()),
                 )
                 number = row.lastrowid or 0
                 audit.note(
@@ -133,35 +144,35 @@ class Store:
                     capture=number,
                     session=session,
                     picture=name,
-                    record=_sha256(stored),
-                    patient=_sha256(who),
+                    **{what: _sha256(content) for what, content in stored.items()},
                 )
         return number
 
     def check_room(self, needed: int = 0) -> None:
-        free = os.statvfs(self.folder)
-        left = free.f_bavail * free.f_frsize - needed
-        if left < self.limits.free_mb * 1e6:
+        left = self.free_mb() - needed / 1e6
+        if left < self.limits.free_mb:
             raise StoreBroken(
                 "The disk is full: nothing more is captured, and nothing was lost.",
-                got=f"{max(left, 0) / 1e6:.0f} MB free",
+                got=f"{max(left, 0):.0f} MB free",
                 expected=f"{self.limits.free_mb:.0f} MB",
                 remedy="dermedge sessions export, then remove what is no longer needed",
             )
 
+    def free_mb(self) -> float:
+        free = os.statvfs(self.folder)
+        return free.f_bavail * free.f_frsize / 1e6
+
     def captures(self, session: str | None = None, newest: int | None = None) -> list[Capture]:
         """In the order they were made; of one session, or all. `newest` takes the last ones."""
-        query = "SELECT number, session, time, image, record, patient FROM captures"
-        query += " WHERE session = ?" if session else ""
+        query = COLUMNS + (" WHERE session = ?" if session else "")
         query += " ORDER BY number DESC" + (f" LIMIT {int(newest)}" if newest else "")
         with self._lock:
             rows = self._base.execute(query, (session,) if session else ()).fetchall()
         return [self._opened(row) for row in reversed(rows)]
 
     def capture(self, number: int) -> Capture | None:
-        query = "SELECT number, session, time, image, record, patient FROM captures"
         with self._lock:
-            row = self._base.execute(f"{query} WHERE number = ?", (number,)).fetchone()
+            row = self._base.execute(f"{COLUMNS} WHERE number = ?", (number,)).fetchone()
         return None if row is None else self._opened(row)
 
     def picture(self, name: str) -> bytes:
@@ -196,8 +207,8 @@ class Store:
             for number, image in self._beyond_limits():
                 with self._changes() as time:
                     self._base.execute(
-                        "UPDATE captures SET image = NULL, record = NULL, patient = NULL"
-                        " WHERE number = ?",
+                        "UPDATE captures SET image = NULL, record = NULL, patient = NULL,"
+                        " outline = NULL WHERE number = ?",
                         (number,),
                     )
                     audit.note(self._base, time, "removed", capture=number, why="retention")
@@ -243,12 +254,12 @@ class Store:
                 audit.note(self._base, time, "store made")
 
     def _opened(self, row: tuple[Any, ...]) -> Capture:
-        number, session, time, image, record, patient = row
-        texts = [
-            None if stored is None else json.loads(self._seal.open(kind, stored))
-            for kind, stored in (("record", record), ("patient", patient))
-        ]
-        return Capture(number, session, time, image, *texts)
+        number, session, time, image, *stored = row
+        record, patient, outline = (
+            None if content is None else json.loads(self._seal.open(what, content))
+            for what, content in zip(("record", "patient", "outline"), stored, strict=True)
+        )
+        return Capture(number, session, time, image, record, patient, outline or [])
 
     @contextmanager
     def _changes(self) -> Iterator[str]:

@@ -11,6 +11,8 @@ from typing import Any
 from runtime.store import audit
 from runtime.store.pictures import Pictures
 
+PARTS = ("record", "patient", "outline")
+
 
 def problems(base: sqlite3.Connection, pictures: Pictures) -> Iterator[str]:
     told: dict[int, dict[str, Any]] = {}  # what the log says of each capture
@@ -36,22 +38,22 @@ def _captures(
     removed: set[int],
 ) -> Iterator[str]:
     found = set()
-    for number, image, record, patient in base.execute(
-        "SELECT number, image, record, patient FROM captures ORDER BY number"
+    for number, image, *stored in base.execute(
+        f"SELECT number, image, {', '.join(PARTS)} FROM captures ORDER BY number"
     ):
         found.add(number)
         detail = told.get(number)
         if detail is None:
             yield f"capture {number}: the audit log does not know it"
         elif number in removed:
-            if (image, record, patient) != (None, None, None):
+            if any(content is not None for content in (image, *stored)):
                 yield f"capture {number}: the log says it was removed, and it is there"
         elif image != detail["picture"]:
             yield f"capture {number}: it has another picture than was captured"
         else:
-            for name, stored in (("record", record), ("patient", patient)):
-                if stored is None or hashlib.sha256(stored).hexdigest() != detail[name]:
-                    yield f"capture {number}: its {name} was changed"
+            for part, content in zip(PARTS, stored, strict=True):
+                if content is None or hashlib.sha256(content).hexdigest() != detail[part]:
+                    yield f"capture {number}: its {part} was changed"
             yield from _picture(pictures, number, image)
     for number in sorted(told.keys() - found):
         yield f"capture {number}: it is gone, and the log does not say why"

@@ -15,8 +15,8 @@ from runtime.bundle_files import LoadedBundle, fields_of, seal
 from runtime.capture.address import parse_address
 from runtime.capture.camera import Camera
 from runtime.capture.fusing import Judged, fuse
-from runtime.capture.keeping import metadata_of
 from runtime.capture.loop import Loop, NotCaptured
+from runtime.capture.station import metadata_of
 from runtime.chain import open_chain
 from runtime.errors import InputError
 from tests.bundle_factory import bundle_fields, make_bundle, operating_point, picture

@@ -64,7 +64,7 @@ def test_exports(folder: Path, tmp_path: Path) -> None:
 
 def test_what_export_refuses(folder: Path, tmp_path: Path) -> None:
     wrong = run("export", "--store", folder, "--out", tmp_path / "a.doc")
-    assert (wrong.exit_code, ".csv, .jsonl or .zip" in wrong.output) == (2, True)
+    assert (wrong.exit_code, ".csv, .jsonl, .zip" in wrong.output) == (2, True)
     (tmp_path / "there.csv").write_text("mine")
     assert run("export", "--store", folder, "--out", tmp_path / "there.csv").exit_code == 2
     assert (tmp_path / "there.csv").read_text() == "mine"

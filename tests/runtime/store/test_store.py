@@ -120,8 +120,8 @@ def change(folder: Path, statement: str, *values: Any) -> None:
         ("UPDATE audit SET detail = '{}' WHERE number = 4", "audit entry 4: the chain is broken"),
         ("DELETE FROM audit WHERE number = 3", "audit entry 4: the chain is broken"),
         (
-            "INSERT INTO captures SELECT 9, session, time, image, record, patient FROM captures"
-            " WHERE number = 1",
+            "INSERT INTO captures SELECT 9, session, time, image, record, patient, outline"
+            " FROM captures WHERE number = 1",
             "capture 9: the audit log does not know it",
         ),
     ],

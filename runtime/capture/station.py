@@ -1,0 +1,93 @@
+"""A place where lesions are captured: camera, loop and store, for a screen and a console."""
+
+from __future__ import annotations
+
+import hashlib
+import statistics
+from collections import deque
+from collections.abc import Mapping
+from concurrent.futures import TimeoutError as TookTooLong
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+import cv2
+
+from runtime.capture.loop import NotCaptured
+from runtime.errors import DermedgeError
+from runtime.overlay import outline_shares
+
+if TYPE_CHECKING:
+    from runtime.bundle import Bundle
+    from runtime.capture.loop import Captured, Loop
+    from runtime.preprocess import Image
+    from runtime.store.store import Store
+
+FIELDS = ("age", "sex", "site")  # of a patient, that networks may be told of; an id never is
+PACKING = [cv2.IMWRITE_PNG_COMPRESSION, 1]  # lossless; packing it harder would keep people waiting
+ANSWER_SECONDS = 60.0
+REMEMBERED = 500  # captures that the percentiles are taken over
+
+
+@dataclass
+class Station:
+    loop: Loop
+    store: Store
+    session: str
+    camera: str  # as records name it
+    frames: int = 1
+    waited_ms: deque[float] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
+
+    @property
+    def bundle(self) -> Bundle:
+        return self.loop.chain.bundle.spec
+
+    def capture(self, patient: Mapping[str, object]) -> tuple[int, Captured]:
+        """Judge what is seen now and keep it: the number is given once all is on the disk."""
+        metadata = metadata_of(patient, self.bundle)
+        self.store.check_room()
+        try:
+            captured = self.loop.capture(metadata, self.frames).result(ANSWER_SECONDS)
+        except TookTooLong as exc:
+            raise NotCaptured("The networks did not answer in time; nothing was kept.") from exc
+        number = self._keep(captured, patient)
+        self.waited_ms.append(captured.waited_ms)
+        self.store.apply_limits()
+        return number, captured
+
+    def percentiles(self) -> dict[str, float]:
+        """Milliseconds from the request to the result, of the last captures."""
+        if len(self.waited_ms) < 2:
+            return {}
+        cuts = statistics.quantiles(self.waited_ms, n=100, method="inclusive")
+        return {"p50": cuts[49], "p90": cuts[89], "p99": cuts[98]}
+
+    def _keep(self, captured: Captured, patient: Mapping[str, object]) -> int:
+        picture = as_png(captured.frame)
+        record = captured.analysis.result.model_copy(
+            update={
+                "time": datetime.now(timezone.utc).isoformat(),
+                "source": self.camera,
+                "sha256": hashlib.sha256(picture).hexdigest(),
+            }
+        )
+        height, width = captured.frame.shape[:2]
+        curves = outline_shares(captured.analysis.lesion, height, width)
+        return self.store.add(self.session, picture, record, patient, curves)
+
+
+def as_png(frame: Image) -> bytes:
+    done, packed = cv2.imencode(".png", frame, PACKING)
+    if not done:
+        raise DermedgeError("The picture cannot be packed.", got=str(frame.shape))
+    return packed.tobytes()
+
+
+def metadata_of(patient: Mapping[str, object], bundle: Bundle) -> dict[str, object]:
+    """What the networks get of a patient; refused here, before a picture is taken for nothing."""
+    spec = bundle.chain.metadata
+    names = FIELDS if spec is None else [field.name for field in spec.fields]
+    metadata = {name: patient[name] for name in names if patient.get(name) not in (None, "")}
+    if spec is not None:
+        spec.encode(metadata)
+    return metadata

@@ -1,0 +1,250 @@
+"""The screen's addresses. No part of a request ever becomes a path of the file system."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import parse_qs
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from runtime.capture.loop import NotCaptured
+from runtime.capture.station import Station, metadata_of
+from runtime.decode import decode_image
+from runtime.errors import DermedgeError, InputError, UsageError
+from runtime.store.database import StoreBroken
+from runtime.store.exporting import KINDS, write_captures
+from runtime.store.store import Store
+from runtime.web import answers
+from runtime.web.guard import Guard
+from runtime.web.pictures import LivePictures, smaller
+from runtime.web.policy import COOKIE, Policy
+
+STATIC = Path(__file__).parent / "static"
+TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+EVENT_SECONDS, WAIT_SECONDS = 0.1, 1.0
+MOST_STREAMS = 16  # browsers that look on at once
+SIDES = range(64, 4097)
+STATUS: tuple[tuple[type[DermedgeError], int], ...] = (
+    (NotCaptured, 409),
+    (StoreBroken, 507),
+    (InputError, 422),
+    (UsageError, 400),
+)
+Answer = Callable[[Request], Awaitable[Response]]
+
+
+def make_app(station: Station, policy: Policy) -> Starlette:
+    screen = Screen(station, policy)
+    routes = [
+        Route("/", screen.page),
+        Route("/login", screen.login, methods=["GET", "POST"]),
+        Route("/health", screen.health),
+        Route("/static/{name}", screen.static),
+        Route("/live", screen.live),
+        Route("/api/events", screen.events),
+        Route("/api/about", screen.about),
+        Route("/api/device", screen.device),
+        Route("/api/captures", screen.captures, methods=["GET", "POST"]),
+        Route("/api/captures/{number:int}", screen.capture),
+        Route("/api/captures/{number:int}/picture", screen.picture),
+        Route("/api/export.{kind}", screen.export),
+        Route("/api/infer", screen.infer, methods=["POST"]),
+    ]
+    return Starlette(
+        routes=routes,
+        middleware=[Middleware(Guard, policy=policy)],
+        exception_handlers={DermedgeError: _failed},
+    )
+
+
+class Screen:
+    def __init__(self, station: Station, policy: Policy) -> None:
+        self.station, self.policy = station, policy
+        self._pictures = LivePictures(station.loop.camera)
+        self._files = {file.name: file.read_bytes() for file in STATIC.iterdir()}
+        self._streams = 0
+
+    async def page(self, request: Request) -> Response:
+        return self._file("index.html")
+
+    async def static(self, request: Request) -> Response:
+        return self._file(request.path_params["name"])
+
+    def _file(self, name: str) -> Response:
+        if name not in self._files:
+            return Response("There is no such page.", 404)
+        headers = {"Cache-Control": "no-cache"}
+        return Response(self._files[name], media_type=TYPES[Path(name).suffix], headers=headers)
+
+    async def login(self, request: Request) -> Response:
+        if request.method == "GET":
+            return self._file("login.html")
+        form = parse_qs((await _body(request)).decode("utf-8", "replace"))
+        if not self.policy.is_token(form.get("token", [""])[0]):
+            return RedirectResponse("/login?wrong", 303)
+        answer = RedirectResponse("/", 303)
+        secure = self.policy.scheme == "https"
+        answer.set_cookie(
+            COOKIE, self.policy.cookie, httponly=True, secure=secure, samesite="strict"
+        )
+        return answer
+
+    async def health(self, request: Request) -> Response:
+        """For a watchdog: whether the loop runs. It says nothing of patients or pictures."""
+        failed = self.station.loop.failed is not None
+        state = self.station.loop.camera.status.state
+        return JSONResponse({"ok": not failed, "camera": state}, 503 if failed else 200)
+
+    async def live(self, request: Request) -> Response:
+        return self._stream(self._frames(), "multipart/x-mixed-replace; boundary=frame")
+
+    async def events(self, request: Request) -> Response:
+        return self._stream(self._views(), "text/event-stream")
+
+    def _stream(self, content: AsyncIterator[bytes], kind: str) -> Response:
+        if self._streams >= MOST_STREAMS:
+            return JSONResponse({"what": "Too many screens look on."}, 503)
+        return StreamingResponse(self._counted(content), media_type=kind)
+
+    async def _counted(self, content: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        self._streams += 1
+        try:
+            async for part in content:
+                yield part
+        finally:
+            self._streams -= 1
+
+    async def _frames(self) -> AsyncIterator[bytes]:
+        number = 0
+        while self.station.loop.failed is None:
+            found = await run_in_threadpool(self._pictures.after, number, WAIT_SECONDS)
+            if found is None:
+                continue
+            number, jpeg = found
+            head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
+            yield head.encode() + jpeg + b"\r\n"
+
+    async def _views(self) -> AsyncIterator[bytes]:
+        while self.station.loop.failed is None:
+            seen = answers.view(self.station.loop.view())
+            yield b"data: " + json.dumps(seen).encode() + b"\n\n"
+            await asyncio.sleep(EVENT_SECONDS)
+
+    async def about(self, request: Request) -> Response:
+        return JSONResponse(answers.about(self.station.loop.chain.bundle))
+
+    async def device(self, request: Request) -> Response:
+        return JSONResponse(await run_in_threadpool(answers.device, self.station))
+
+    async def captures(self, request: Request) -> Response:
+        if request.method == "GET":
+            kept = await run_in_threadpool(self.station.store.captures, self.station.session)
+            return JSONResponse([answers.capture(each) for each in kept])
+        patient = _object(await _body(request))
+        number, _ = await run_in_threadpool(self.station.capture, patient)
+        return await self._capture(number, 201)
+
+    async def capture(self, request: Request) -> Response:
+        return await self._capture(request.path_params["number"])
+
+    async def _capture(self, number: int, status: int = 200) -> Response:
+        kept = await run_in_threadpool(self.station.store.capture, number)
+        if kept is None or kept.session != self.station.session:
+            return JSONResponse({"what": "There is no such capture in this session."}, 404)
+        return JSONResponse(answers.capture(kept), status)
+
+    async def picture(self, request: Request) -> Response:
+        kept = await run_in_threadpool(self.station.store.capture, request.path_params["number"])
+        if kept is None or kept.image is None or kept.session != self.station.session:
+            return JSONResponse({"what": "There is no such picture in this session."}, 404)
+        side = _side(request.query_params.get("side"))
+        png = await run_in_threadpool(self.station.store.picture, kept.image)
+        jpeg = await run_in_threadpool(smaller, png, side)
+        return Response(jpeg, media_type="image/jpeg")
+
+    async def export(self, request: Request) -> Response:
+        kind = "." + request.path_params["kind"]
+        if kind not in KINDS:
+            return JSONResponse({"what": "csv, jsonl and zip can be had."}, 404)
+        session = self.station.session
+        file, size = await run_in_threadpool(_exported, self.station.store, session, kind)
+        name = f"dermedge-{session[:8]}{kind}"
+        headers = {
+            "Content-Disposition": f'attachment; filename="{name}"',
+            "Content-Length": str(size),
+        }
+        return StreamingResponse(_closing(file), media_type=KINDS[kind], headers=headers)
+
+    async def infer(self, request: Request) -> Response:
+        """A clinic's own software: a picture as the body, age, sex and site in the query."""
+        patient = dict(request.query_params)
+        metadata = metadata_of(patient, self.station.bundle)
+        data = await _body(request)
+        frame = await run_in_threadpool(decode_image, data, "the picture")
+        answer = self.station.loop.judge(frame, metadata)
+        analysis = await asyncio.wrap_future(answer)
+        return Response(analysis.result.to_json(), media_type="application/json")
+
+
+async def _body(request: Request) -> bytes:
+    try:
+        return await request.body()
+    except ClientDisconnect as exc:
+        raise UsageError("The request broke off.") from exc
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(body or b"{}")
+    except ValueError as exc:
+        raise InputError("The form is not JSON.", got=str(exc)) from exc
+    if not isinstance(found, dict) or not all(
+        value is None or isinstance(value, (str, int, float)) for value in found.values()
+    ):
+        raise InputError("The form is an object of texts and numbers.", got=type(found).__name__)
+    return found
+
+
+def _side(text: str | None) -> int:
+    side = int(text) if text and text.isascii() and text.isdigit() and len(text) < 6 else 0
+    return side if side in SIDES else 1280
+
+
+def _exported(store: Store, session: str, kind: str) -> tuple[IO[bytes], int]:
+    """A file that nobody else can open, and its size."""
+    with ExitStack() as stack:
+        file = stack.enter_context(tempfile.TemporaryFile())
+        write_captures(store, session, kind, file)
+        size = file.tell()
+        file.seek(0)
+        stack.pop_all()
+        return file, size
+
+
+async def _closing(file: IO[bytes]) -> AsyncIterator[bytes]:
+    with file:
+        while block := await run_in_threadpool(file.read, 1 << 16):
+            yield block
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    assert isinstance(error, DermedgeError)
+    status = next((code for kind, code in STATUS if isinstance(error, kind)), 500)
+    facts = {"what": error.what, "got": error.got, "expected": error.expected}
+    return JSONResponse({**facts, "remedy": error.remedy}, status)

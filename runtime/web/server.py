@@ -1,0 +1,148 @@
+"""Where the screen listens: on this machine alone, or with a token and TLS for others."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING
+
+from runtime.errors import UsageError, missing_extra
+from runtime.web.policy import Policy
+
+if TYPE_CHECKING:
+    from runtime.capture.station import Station
+
+SHORTEST_TOKEN = 20
+STOP_SECONDS = 3
+BACKLOG = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    host: str
+    port: int
+    token_file: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+
+    @property
+    def scheme(self) -> str:
+        return "https" if self.certificate else "http"
+
+
+def parse_listening(
+    given: str, token_file: Path | None, certificate: Path | None, key: Path | None
+) -> Listening:
+    host, colon, port = given.rpartition(":")
+    host = host.strip("[]")
+    if not colon or not port.isdigit() or int(port) > 65535 or not host:
+        raise UsageError("--web takes a host and a port.", got=given, expected="127.0.0.1:8080")
+    if (certificate is None) != (key is None):
+        raise UsageError(
+            "TLS takes a certificate and its key.", expected="--tls-cert and --tls-key"
+        )
+    listening = Listening(host, int(port), token_file, certificate, key)
+    missing = [
+        option
+        for option, file in (("--token-file", token_file), ("--tls-cert", certificate))
+        if file is None
+    ]
+    if missing and not _is_loopback(host):
+        raise UsageError(
+            f"{host} can be reached from other machines.",
+            got=f"no {' and no '.join(missing)}",
+            expected="a token and TLS, or 127.0.0.1",
+            remedy="--token-file, --tls-cert and --tls-key; docs/threat-model.md says how",
+        )
+    return listening
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def read_token(file: Path | None) -> str | None:
+    if file is None:
+        return None
+    try:
+        token = file.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeError) as exc:
+        raise UsageError(f"{file} cannot be read.", got=str(exc)) from exc
+    if len(token) < SHORTEST_TOKEN:
+        raise UsageError(
+            f"The token in {file} is too short.",
+            got=f"{len(token)} characters",
+            expected=f"at least {SHORTEST_TOKEN}",
+            remedy=f"(umask 077; head -c 24 /dev/urandom | base64 > {file})",
+        )
+    return token
+
+
+@contextmanager
+def serving(station: Station, listening: Listening) -> Iterator[str]:
+    """The screen in a thread of its own, until the block ends; its address."""
+    try:
+        import uvicorn
+
+        from runtime.web.app import make_app
+    except ImportError as exc:
+        raise missing_extra("starlette and uvicorn", "web", "The screen") from exc
+    listener = _listener(listening)
+    host, port = listening.host, listener.getsockname()[1]
+    policy = Policy(_hosts(host, port), listening.scheme, read_token(listening.token_file))
+    config = uvicorn.Config(
+        make_app(station, policy),
+        log_config=None,
+        access_log=False,  # addresses of pictures are nobody's business
+        server_header=False,
+        lifespan="off",
+        timeout_graceful_shutdown=STOP_SECONDS,
+        ssl_certfile=listening.certificate,
+        ssl_keyfile=listening.key,
+    )
+    server = uvicorn.Server(config)
+    thread = Thread(target=server.run, args=([listener],), name="screen", daemon=True)
+    thread.start()
+    try:
+        shown = f"[{host}]" if ":" in host else host
+        yield f"{listening.scheme}://{shown}:{port}/"
+    finally:
+        server.should_exit = True
+        thread.join(2 * STOP_SECONDS)
+        listener.close()
+
+
+def _listener(listening: Listening) -> socket.socket:
+    family = socket.AF_INET6 if ":" in listening.host else socket.AF_INET
+    try:
+        return socket.create_server(
+            (listening.host, listening.port), family=family, backlog=BACKLOG
+        )
+    except OSError as exc:
+        raise UsageError(
+            f"{listening.host}:{listening.port} cannot be listened on.",
+            got=exc.strerror or str(exc),
+            remedy="another port, as in --web 127.0.0.1:8081; port 0 takes a free one",
+        ) from exc
+
+
+def _hosts(host: str, port: int) -> frozenset[str]:
+    """Names under which browsers may reach it; of an address for all, those of this machine."""
+    names = {host}
+    if _is_loopback(host):
+        names |= {"localhost", "127.0.0.1", "::1"}
+    elif host in ("0.0.0.0", "::"):
+        names |= {socket.gethostname(), socket.getfqdn(), f"{socket.gethostname()}.local"}
+        names |= {str(each[4][0]) for each in socket.getaddrinfo(socket.gethostname(), None)}
+    shown = {f"[{name}]" if ":" in name else name for name in names}
+    return frozenset(f"{name}:{port}" for name in shown) | (shown if port in (80, 443) else set())

@@ -1,0 +1,61 @@
+// The live picture with the outline and what to do better, and the capture.
+
+import { byId, outline } from "./elements.js";
+import { patient } from "./patient.js";
+import { Refused, listen, send } from "./server.js";
+import { say } from "./words.js";
+
+let busy = false;
+let state = "opening";
+
+export const startLive = (captured) => {
+  listen(show);
+  byId("video").src = "/live";
+  byId("capture").addEventListener("click", () => capture(captured));
+  document.addEventListener("keydown", (event) => {
+    const typing = event.target.closest?.("input, select, textarea, button, a, summary");
+    if (event.code === "Space" && !typing && !byId("live").hidden) {
+      event.preventDefault();
+      capture(captured);
+    }
+  });
+};
+
+const show = (view) => {
+  const before = state;
+  state = view === null ? "gone" : view.state;
+  if (state === "live" && before !== "live") byId("video").src = `/live?${Date.now()}`;
+  const live = state === "live";
+  document.body.dataset.state = state;
+  byId("camera").textContent = say(`state_${state}`);
+  byId("picture").classList.toggle("dead", !live);
+  byId("lost").textContent = live ? "" : say("no_picture");
+  const [old] = byId("picture").getElementsByTagName("svg");
+  old.replaceWith(outline(live ? view.outline : []));
+  if (view?.size) byId("picture").style.aspectRatio = `${view.size[1]} / ${view.size[0]}`;
+  const hint = live
+    ? view.hints.join(" ") || (view.ready ? say("ready") : "")
+    : [say(`state_${state}`), view?.why].filter(Boolean).join(": ");
+  if (byId("hint").textContent !== hint) byId("hint").textContent = hint;
+  byId("hint").classList.toggle("good", live && view.ready);
+  byId("capture").disabled = busy || !live;
+};
+
+const capture = async (captured) => {
+  if (busy || state !== "live") return;
+  busy = true;
+  const button = byId("capture");
+  button.disabled = true;
+  byId("capture-word").textContent = say("capturing");
+  byId("trouble").replaceChildren();
+  try {
+    captured(await send("/api/captures", patient()));
+  } catch (error) {
+    const lines = error instanceof Refused ? error.lines : [say("state_gone")];
+    byId("trouble").textContent = [say("not_captured"), ...lines].join(". ");
+  } finally {
+    busy = false;
+    button.disabled = state !== "live";
+    byId("capture-word").textContent = say("capture");
+  }
+};

@@ -1,0 +1,137 @@
+// One capture: the picture, the decision, the numbers behind it, and what they mean.
+
+import { bar, byId, el, outline } from "./elements.js";
+import { percent, plain, say, threeDigits } from "./words.js";
+
+export const groupOf = (record) => {
+  if (record.status !== "ok") return record.status;
+  if (record.refer === null) return "score_only";
+  return record.refer ? "refer" : "no_referral";
+};
+
+const why = (record) => {
+  const group = groupOf(record);
+  return record.status === "ok" ? say(`${group}_why`) : (record.reason ?? "");
+};
+
+export const picture = (capture, side, shown = true) => {
+  const image = el("img", {
+    src: `/api/captures/${capture.number}/picture?side=${side}`,
+    alt: say("picture_alt", { number: capture.number }),
+    decoding: "async",
+  });
+  const drawn = outline(shown ? capture.outline : []);
+  return el("div", { class: "picture" }, image, drawn);
+};
+
+export const verdict = (record, level = "h2") =>
+  el(
+    "div",
+    { class: `verdict ${groupOf(record)}` },
+    el(level, {}, say(groupOf(record))),
+    el("p", {}, why(record)),
+  );
+
+export const scoreLine = (record) => {
+  if (record.score === null) return null;
+  const threshold =
+    record.threshold === null
+      ? null
+      : el("small", {}, say("threshold", { value: threeDigits(record.threshold) }));
+  return el(
+    "div",
+    { class: "score" },
+    el("span", { class: "name" }, say("score")),
+    bar(record.score, record.threshold),
+    el("strong", {}, threeDigits(record.score)),
+    threshold,
+  );
+};
+
+const chances = (probabilities) =>
+  Object.entries(probabilities).map(([name, value]) =>
+    el(
+      "div",
+      { class: "chance" },
+      el("span", { class: "name" }, plain(name)),
+      bar(value),
+      el("span", { class: "value" }, threeDigits(value)),
+    ),
+  );
+
+const members = (record, scored) =>
+  el(
+    "details",
+    {},
+    el("summary", {}, say("members")),
+    chances(
+      Object.fromEntries(Object.entries(record.members).map(([name, said]) => [name, said[scored]])),
+    ),
+    record.disagreement === null
+      ? null
+      : el("p", { class: "quiet" }, `${say("disagreement")}: ${threeDigits(record.disagreement)}`),
+  );
+
+export const meaning = (about) => {
+  const { decision, data } = about;
+  const point = decision.operating_point;
+  const trained = data.map((each) => `${each.name}, ${each.images}`).join("; ") || say("unknown");
+  const lines = [say("meaning_score", { name: plain(decision.score), data: trained })];
+  if (decision.threshold === null || point === null) {
+    lines.push(say("meaning_no_threshold"));
+  } else {
+    lines.push(
+      say("meaning_threshold", {
+        threshold: threeDigits(decision.threshold),
+        source: point.predictions,
+        sensitivity: percent(point.sensitivity),
+        positives: point.positives,
+        specificity: percent(point.specificity),
+        negatives: point.negatives,
+        missed: Math.round(100 * (1 - point.sensitivity)),
+      }),
+    );
+  }
+  lines.push(say("meaning_limits"), say("intended", { text: about.intended_use }));
+  return el(
+    "section",
+    { class: "meaning" },
+    el("h3", {}, say("meaning")),
+    lines.map((line) => el("p", {}, line)),
+  );
+};
+
+const facts = (record) => {
+  const lines = [];
+  if (record.capture?.frames > 1) {
+    const { frames, spread } = record.capture;
+    lines.push(say("frames", { count: frames, spread: threeDigits(spread) }));
+  }
+  if (record.frame_age_ms !== null) {
+    lines.push(say("age_of_frame", { ms: Math.round(record.frame_age_ms) }));
+  }
+  return lines.map((line) => el("p", { class: "quiet" }, line));
+};
+
+/** The whole page of one capture. */
+export const showResult = (capture, about) => {
+  const { record } = capture;
+  const view = picture(capture, 1600);
+  const drawn = view.querySelector("svg");
+  const shown = el("input", { type: "checkbox", id: "shown", checked: true });
+  shown.addEventListener("change", () => drawn.classList.toggle("hidden", !shown.checked));
+  byId("result-picture").replaceChildren(
+    view,
+    el("label", { class: "toggle", for: "shown" }, shown, say("outline")),
+  );
+  byId("result-words").replaceChildren(
+    verdict(record),
+    ...[scoreLine(record)].filter(Boolean),
+    el("h3", {}, say("classes")),
+    ...chances(record.probabilities),
+    members(record, about.decision.score),
+    ...facts(record),
+    el("p", { class: "quiet" }, say("kept", { number: capture.number })),
+    meaning(about),
+  );
+};

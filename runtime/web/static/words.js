@@ -1,0 +1,135 @@
+// Every word of the screen, in one place: a translation is a copy of this file.
+// {name} is filled in. Hints on how to take the picture come from the bundle.
+
+export const language = "en";
+
+const words = {
+  title: "dermedge",
+  live: "Live",
+  history: "History",
+  device: "Device",
+  support: "Decision support for a trained clinician. Not a diagnosis.",
+
+  // the camera
+  state_opening: "Camera is starting",
+  state_live: "Live",
+  state_stalled: "No new picture",
+  state_lost: "Camera lost",
+  state_reopening: "Looking for the camera",
+  state_gone: "No connection to the device",
+  no_picture: "No live picture",
+  ready: "Ready: the lesion is outlined",
+  video_alt: "What the camera sees now",
+
+  // the form
+  patient: "Patient",
+  patient_id: "Pseudonym",
+  patient_id_note: "No name, no date of birth",
+  age: "Age in years",
+  sex: "Sex",
+  site: "Site",
+  note: "Note",
+  unknown: "not known",
+  female: "female",
+  male: "male",
+  front: "Front",
+  back: "Back",
+  body_map: "Choose the site on the body",
+  new_patient: "New patient",
+  not_used: "These networks do not use age, sex or site; they are only recorded.",
+
+  // capturing
+  capture: "Capture",
+  capture_key: "Space",
+  capturing: "Judging …",
+  not_captured: "Not captured",
+  again: "Next capture",
+  kept: "Kept as number {number}",
+
+  // the result
+  refer: "Refer",
+  no_referral: "No referral by this threshold",
+  score_only: "No threshold",
+  abstained: "No decision",
+  rejected: "Picture rejected",
+  error: "Failed",
+  refer_why: "The score is at or above the threshold.",
+  no_referral_why: "The score is below the threshold. This does not rule disease out.",
+  score_only_why: "This bundle has no threshold, so nothing is decided.",
+  score: "Score",
+  threshold: "threshold {value}",
+  classes: "What the networks see",
+  members: "Each network alone",
+  disagreement: "Disagreement between the networks",
+  frames: "{count} frames, spread {spread}",
+  age_of_frame: "Picture {ms} ms old when it was judged",
+  outline: "Outline",
+  picture_alt: "Capture {number}",
+  meaning: "What the score means",
+  meaning_score:
+    "The score is what these networks give as the probability of {name}. It compares a picture with those they were trained on ({data}). It is not the risk of your patient, who comes with a history and from another population.",
+  meaning_threshold:
+    "“Refer” means a score of {threshold} or more. On the data it was chosen on ({source}) that found {sensitivity} of {positives} such lesions, and left {specificity} of {negatives} others alone. So about {missed} in 100 such lesions score below it.",
+  meaning_no_threshold: "This bundle has no threshold: scores are shown and nothing is decided.",
+  meaning_limits:
+    "Other devices, lighting, skin tones, ages, body sites or diseases can make a score meaningless without any warning. A low score does not rule disease out, and no score replaces looking at the patient, histology or follow-up.",
+  intended: "Intended use, in the words of the bundle: {text}",
+
+  // the history
+  empty: "Nothing was captured in this session yet.",
+  compare: "Compare",
+  compare_two: "Choose two captures to see them side by side.",
+  compare_same: "Earlier of this site",
+  compared: "Side by side",
+  close: "Close",
+  no_pseudonym: "no pseudonym",
+  removed: "removed by the retention limit",
+  export: "Export this session",
+  export_note: "An export holds patient data, and leaves this device with whoever takes it.",
+
+  // the device
+  camera: "Camera",
+  frames_received: "Frames received",
+  frames_good: "looked at, good enough",
+  frames_rejected: "rejected",
+  frames_dropped: "passed over, a newer one was there",
+  frames_damaged: "damaged",
+  frames_frozen: "frozen",
+  openings: "Times it was opened",
+  looks: "Looks a second",
+  capture_time: "Capture to result",
+  temperature: "Temperature",
+  power: "Power",
+  free: "Free on the disk",
+  engine: "Engine",
+  machine: "Machine",
+  bundle: "Bundle",
+  versions: "Versions",
+  not_measured: "not measured here",
+
+  // the door
+  login: "Open",
+  token: "Token of this device",
+  wrong_token: "That is not the token.",
+};
+
+export const say = (key, values = {}) =>
+  (words[key] ?? key).replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
+
+/** Bundles name classes and sites in their own words (seborrheic_keratosis); some are known here. */
+export const plain = (name) => (words[name] ?? String(name)).replaceAll("_", " ");
+
+export const percent = (share) => `${Math.round(share * 100)} %`;
+
+export const threeDigits = (value) => value.toFixed(3);
+
+/** Fill in the words that the page asks for by name. */
+export const fill = (root = document) => {
+  document.documentElement.lang = language;
+  for (const place of root.querySelectorAll("[data-word]")) {
+    place.textContent = say(place.dataset.word);
+  }
+  for (const place of root.querySelectorAll("[data-label]")) {
+    place.setAttribute("aria-label", say(place.dataset.label));
+  }
+};

@@ -1,0 +1,200 @@
+"""What the screen asks of the device, and what a clinic's own software may."""
+
+from __future__ import annotations
+
+import csv
+import http.client
+import io
+import json
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import cv2
+import numpy as np
+import pytest
+
+from runtime.capture.multipart import Parts
+from runtime.decode import decode_image
+from tests.bundle_factory import bundle_fields, picture
+from tests.runtime.capture.waiting import until
+from tests.runtime.web.screens import OWN, Screen, running
+
+
+@pytest.fixture(scope="module")
+def screen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Screen]:
+    fields = bundle_fields()
+    fields["decision"]["threshold"] = 0.4
+    with (
+        pytest.MonkeyPatch.context() as patched,
+        running(tmp_path_factory.mktemp("screen"), fields=fields) as screen,
+    ):
+        patched.setattr("runtime.web.guard.RATES", {})  # tests are in a hurry
+        screen.ready()
+        yield screen
+
+
+@pytest.fixture(autouse=True)
+def well(screen: Screen) -> None:
+    screen.camera.way = "well"
+    until(lambda: screen.station.loop.camera.status.state == "live", "not live")
+
+
+def test_a_capture_is_kept_and_told(screen: Screen) -> None:
+    answer = screen.send("/api/captures", {"patient": "p1", "age": 61, "note": "<b>left</b>"})
+    assert answer.status == 201, answer.body
+    capture = answer.json
+    assert capture["patient"] == {"patient": "p1", "age": 61, "note": "<b>left</b>"}
+    record = capture["record"]
+    assert record["status"] == "ok"
+    assert record["metadata"] == {"age": 61}
+    assert record["source"] == "test"
+    assert capture["outline"], "the lesion has a border"
+    assert all(
+        0 <= number <= 1 for curve in capture["outline"] for pair in curve for number in pair
+    )
+    assert screen.ask(f"/api/captures/{capture['number']}").json == capture
+    assert capture in screen.ask("/api/captures").json
+    assert list(screen.station.store.problems()) == []
+
+
+def test_its_picture_is_what_was_judged(screen: Screen) -> None:
+    capture = screen.send("/api/captures", {}).json
+    answer = screen.ask(f"/api/captures/{capture['number']}/picture?side=4000")
+    assert answer.headers["content-type"] == "image/jpeg"
+    shown = decode_image(answer.body, "it").astype(float)
+    kept = screen.station.store.capture(capture["number"])
+    assert kept is not None
+    stored = decode_image(screen.station.store.picture(kept.image or ""), "it").astype(float)
+    assert shown.shape == stored.shape
+    assert np.abs(shown - stored).mean() < 4
+    for side in ("64", "0", "-1", "99999", "x", "1e3"):
+        small = screen.ask(f"/api/captures/{capture['number']}/picture?side={side}")
+        assert small.status == 200
+        assert max(decode_image(small.body, "it").shape) == (64 if side == "64" else 320)
+
+
+def test_events_tell_what_is_seen(screen: Screen) -> None:
+    connection = http.client.HTTPConnection(urlsplit(screen.url).netloc, timeout=60)
+    connection.request("GET", "/api/events")
+    answer = connection.getresponse()
+    view = json.loads(answer.readline().removeprefix(b"data: "))
+    connection.close()
+    assert view["state"] == "live"
+    accounts = view["accounts"]
+    assert accounts["received"] == sum(accounts[k] for k in ("good", "rejected", "dropped"))
+
+
+def test_the_live_picture_is_jpeg_after_jpeg(screen: Screen) -> None:
+    connection = http.client.HTTPConnection(urlsplit(screen.url).netloc, timeout=60)
+    connection.request("GET", "/live")
+    answer = connection.getresponse()
+    parts, found = Parts(b"--frame"), []
+    while len(found) < 3:
+        found += parts.feed(answer.read1(1 << 16))
+    connection.close()
+    assert all(decode_image(jpeg, "it").shape == (240, 320, 3) for jpeg in found)
+    assert found[0] != found[1]
+
+
+@pytest.mark.parametrize("way", ["stalled", "frozen"])
+def test_without_a_live_picture_nothing_is_captured(screen: Screen, way: str) -> None:
+    screen.camera.way = way  # type: ignore[assignment]
+    until(lambda: screen.station.loop.camera.status.state != "live", "not noticed")
+    before = len(screen.ask("/api/captures").json)
+    answer = screen.send("/api/captures", {})
+    assert answer.status == 409
+    assert "no live picture" in answer.json["what"]
+    assert answer.json["remedy"]
+    assert len(screen.ask("/api/captures").json) == before
+
+
+def test_a_full_disk_is_said(screen: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(screen.station.store), "free_mb", lambda _: -1.0)
+    answer = screen.send("/api/captures", {})
+    assert answer.status == 507
+    assert "disk is full" in answer.json["what"]
+
+
+@pytest.mark.parametrize("body", [b"{", b"[1]", b'{"age": [1]}', b'"x"', b"\xff"])
+def test_forms_that_are_none(screen: Screen, body: bytes) -> None:
+    answer = screen.ask("/api/captures", "POST", body, OWN)
+    assert answer.status == 422
+    assert answer.json["what"]
+
+
+def test_exports(screen: Screen) -> None:
+    screen.send("/api/captures", {"patient": "p7", "note": "=1+1"})
+    captures = screen.ask("/api/captures").json
+    table = screen.ask("/api/export.csv")
+    assert "attachment" in table.headers["content-disposition"]
+    rows = list(csv.DictReader(io.StringIO(table.body.decode())))
+    assert len(rows) == len(captures)
+    assert rows[-1]["patient.note"] == "'=1+1"
+    lines = screen.ask("/api/export.jsonl").body.splitlines()
+    assert json.loads(lines[-1])["patient"] == {"patient": "p7", "note": "=1+1"}
+    with zipfile.ZipFile(io.BytesIO(screen.ask("/api/export.zip").body)) as archive:
+        assert archive.testzip() is None
+        assert len([n for n in archive.namelist() if n.startswith("pictures/")]) == len(captures)
+    assert screen.ask("/api/export.doc").status == 404
+
+
+def test_a_clinics_own_software_sends_pictures(screen: Screen) -> None:
+    frame = picture()
+    png = cv2.imencode(".png", frame)[1].tobytes()
+    answer = screen.ask("/api/infer?age=50", "POST", png, OWN)
+    assert answer.status == 200, answer.body
+    direct = screen.station.loop.judge(frame, {"age": "50"}).result(60).result
+    assert answer.json["score"] == pytest.approx(direct.score)
+    assert answer.json["metadata"] == {"age": "50"}
+    for body in (b"", b"no picture", png[:-40]):
+        assert screen.ask("/api/infer", "POST", body, OWN).status == 422
+
+
+def test_what_the_device_says_of_itself(screen: Screen) -> None:
+    for _ in range(2):
+        screen.send("/api/captures", {})
+    device = screen.ask("/api/device").json
+    assert device["captures"].keys() == {"p50", "p90", "p99"}
+    assert device["counts"]["openings"] >= 1
+    assert device["versions"]["starlette"]
+    about = screen.ask("/api/about").json
+    assert about["bundle"]["name"] == "tiny"
+    assert about["decision"]["threshold"] == 0.4
+    assert screen.ask("/health").json == {"ok": True, "camera": "live"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/captures/999999", "/api/captures/0/picture", "/api/captures/1e9", "/nowhere",
+        "/static/none.js", "/static/../app.py", "/static/..%2fapp.py", "/static/%2e%2e%2fapp.py",
+        "/static//etc/passwd", "/api/captures/../../etc/passwd",
+    ],
+)  # fmt: skip
+def test_what_is_not_there(screen: Screen, path: str) -> None:
+    assert screen.ask(path).status == 404
+
+
+def test_captures_of_another_session_are_not_shown(screen: Screen) -> None:
+    store = screen.station.store
+    other = store.begin({"bundle": "tiny", "camera": "other"})
+    record = screen.station.loop.judge(picture(), {}).result(60).result
+    number = store.add(other, b"x", record, {})
+    assert screen.ask(f"/api/captures/{number}").status == 404
+    assert screen.ask(f"/api/captures/{number}/picture").status == 404
+    assert number not in [each["number"] for each in screen.ask("/api/captures").json]
+
+
+def test_it_stops_while_browsers_look_on(tmp_path: Path) -> None:
+    with running(tmp_path) as screen:
+        screen.ready()
+        connections = []
+        for path in ("/live", "/api/events"):
+            connection = http.client.HTTPConnection(urlsplit(screen.url).netloc, timeout=60)
+            connection.request("GET", path)
+            connection.getresponse().read(10)
+            connections.append(connection)
+    for connection in connections:
+        connection.close()

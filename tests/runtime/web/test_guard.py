@@ -1,0 +1,202 @@
+"""Who may ask what: names, tokens, foreign pages, sizes, rates, and the headers of every answer."""
+
+from __future__ import annotations
+
+import datetime as dt
+import ipaddress
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from runtime.errors import UsageError
+from runtime.web.server import Listening, parse_listening, read_token
+from tests.runtime.web.screens import OWN, Screen, running
+
+TOKEN = "a token that is long enough"
+
+
+@pytest.fixture(scope="module")
+def screen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Screen]:
+    with running(tmp_path_factory.mktemp("guard")) as screen:
+        screen.ready()
+        yield screen
+
+
+@pytest.fixture(scope="module")
+def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Screen]:
+    folder = tmp_path_factory.mktemp("locked")
+    (folder / "token").write_text(TOKEN + "\n")
+    certificate, key = self_signed(folder)
+    listening = Listening("127.0.0.1", 0, folder / "token", certificate, key)
+    with running(folder, listening) as screen:
+        screen.ready()
+        yield screen
+
+
+def self_signed(folder: Path) -> tuple[Path, Path]:
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import NameOID
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
+    now = dt.datetime.now(dt.timezone.utc)
+    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(address, critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "cert.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    (folder / "key.pem").write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return folder / "cert.pem", folder / "key.pem"
+
+
+@pytest.mark.parametrize("path", ["/", "/static/main.js", "/api/about", "/nowhere", "/login"])
+def test_every_answer_forbids_what_our_pages_do_not_need(screen: Screen, path: str) -> None:
+    headers = screen.ask(path).headers
+    policy = headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert "http" not in policy
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert "server" not in headers
+
+
+def test_answers_about_patients_are_not_kept_by_browsers(screen: Screen) -> None:
+    assert screen.ask("/api/captures").headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1", "localhost:1", ""])
+def test_another_name_is_refused(screen: Screen, host: str) -> None:
+    """A foreign page may have had its name changed to our address."""
+    assert screen.ask("/api/captures", headers={"Host": host}).status == 421
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {**OWN, "Origin": "https://evil.example"},
+        {**OWN, "Origin": "null"},
+        {**OWN, "Sec-Fetch-Site": "cross-site"},
+    ],
+)
+def test_a_foreign_page_captures_nothing(screen: Screen, headers: dict[str, str]) -> None:
+    before = len(screen.ask("/api/captures").json)
+    assert screen.ask("/api/captures", "POST", b"{}", headers).status == 403
+    assert len(screen.ask("/api/captures").json) == before
+
+
+def test_a_foreign_page_reads_nothing(screen: Screen) -> None:
+    assert screen.ask("/api/captures", headers={"Sec-Fetch-Site": "cross-site"}).status == 403
+    assert "access-control-allow-origin" not in screen.ask("/api/captures").headers
+    assert screen.ask("/api/captures", "OPTIONS", headers=OWN).status == 405
+
+
+def test_our_own_page_may(screen: Screen) -> None:
+    headers = {**OWN, "Origin": screen.url, "Sec-Fetch-Site": "same-origin"}
+    assert screen.ask("/api/captures", "POST", b"{}", headers).status == 201
+
+
+def test_what_is_too_large_is_refused(screen: Screen) -> None:
+    assert screen.ask("/api/captures", "POST", b" " * 200_000, OWN).status == 413
+    lying = {**OWN, "Transfer-Encoding": "chunked"}
+    chunks = b"%x\r\n" % 200_000 + b" " * 200_000 + b"\r\n0\r\n\r\n"
+    assert screen.ask("/api/captures", "POST", chunks, lying).status == 413
+    assert screen.ask("/api/infer", "POST", b" " * 200_000, OWN).status == 422
+
+
+def test_too_many_are_refused(screen: Screen) -> None:
+    statuses = [screen.ask("/api/infer", "POST", b"", OWN).status for _ in range(40)]
+    assert 429 in statuses
+    assert set(statuses) == {422, 429}
+
+
+@pytest.mark.parametrize("path", ["/api/captures", "/api/about", "/live", "/api/export.zip"])
+def test_without_the_token_nothing_is_told(locked: Screen, path: str) -> None:
+    assert locked.ask(path).status == 401
+    assert locked.ask(path, headers={"Authorization": "Bearer no"}).status == 401
+    assert locked.ask(path, headers={"Cookie": "dermedge=no"}).status == 401
+    assert locked.ask(path, headers={"Cookie": "dermedge=\x01;;="}).status == 401
+
+
+def test_with_it_everything_is(locked: Screen) -> None:
+    bearer = {"Authorization": f"Bearer {TOKEN}"}
+    assert locked.ask("/api/about", headers=bearer).status == 200
+    page = locked.ask("/", headers={"Accept": "text/html"})
+    assert (page.status, page.headers["location"]) == (303, "/login")
+    assert locked.ask("/login").status == 200
+    assert locked.ask("/static/screen.css").status == 200
+    assert locked.ask("/health").status == 200
+    wrong = locked.ask("/login", "POST", b"token=wrong")
+    assert (wrong.status, wrong.headers["location"]) == (303, "/login?wrong")
+    right = locked.ask("/login", "POST", b"token=a+token+that+is+long+enough")
+    cookie = right.headers["set-cookie"]
+    assert TOKEN not in cookie
+    for word in ("HttpOnly", "Secure", "SameSite=strict"):
+        assert word in cookie
+    kept = {"Cookie": cookie.partition(";")[0]}
+    assert locked.ask("/api/captures", headers=kept).status == 200
+    assert locked.ask("/api/captures", "POST", b"{}", kept).status == 403, "a cookie is not enough"
+    assert locked.ask("/api/captures", "POST", b"{}", {**kept, **OWN}).status == 201
+
+
+def test_guessing_is_slow(locked: Screen) -> None:
+    statuses = [locked.ask("/login", "POST", b"token=guess").status for _ in range(10)]
+    assert statuses[-1] == 429
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("8080", "a host and a port"),
+        (":8080", "a host and a port"),
+        ("localhost:http", "a host and a port"),
+        ("localhost:99999", "a host and a port"),
+        ("0.0.0.0:8080", "can be reached from other machines"),
+        ("[::]:8080", "can be reached from other machines"),
+        ("192.168.1.5:8080", "can be reached from other machines"),
+        ("device.local:8080", "can be reached from other machines"),
+    ],
+)
+def test_where_it_may_not_listen(given: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        parse_listening(given, None, None, None)
+
+
+def test_where_it_may_listen(tmp_path: Path) -> None:
+    for given in ("127.0.0.1:0", "localhost:8080", "[::1]:8080"):
+        assert parse_listening(given, None, None, None).scheme == "http"
+    certificate, key = self_signed(tmp_path)
+    listening = parse_listening("0.0.0.0:8443", tmp_path / "token", certificate, key)
+    assert (listening.host, listening.scheme) == ("0.0.0.0", "https")
+    with pytest.raises(UsageError) as caught:
+        parse_listening("0.0.0.0:8443", None, certificate, key)
+    assert "no --token-file" in str(caught.value)
+    with pytest.raises(UsageError, match="certificate and its key"):
+        parse_listening("0.0.0.0:8443", tmp_path / "token", certificate, None)
+
+
+def test_a_token_is_long(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("short")
+    with pytest.raises(UsageError, match="too short"):
+        read_token(tmp_path / "token")
+    with pytest.raises(UsageError, match="cannot be read"):
+        read_token(tmp_path / "none")
+    assert read_token(None) is None

@@ -1,0 +1,213 @@
+"""The screen in a real browser, against a loop that runs: what a doctor sees and does."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.runtime.web.screens import Screen, running
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+WAIT_MS = 60_000
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed"),
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        found = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+@pytest.fixture(scope="module")
+def screen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Screen]:
+    with (
+        pytest.MonkeyPatch.context() as patched,
+        running(tmp_path_factory.mktemp("screen")) as screen,
+    ):
+        patched.setattr("runtime.web.guard.RATES", {})
+        screen.ready()
+        yield screen
+
+
+@pytest.fixture
+def page(browser: Browser, screen: Screen) -> Iterator[Page]:
+    """A page that is there. Whatever the browser complains of fails the test."""
+    screen.camera.way = "well"
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    page.set_default_timeout(WAIT_MS)
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+    foreign: list[str] = []
+    page.on("request", lambda asked: foreign.append(asked.url))
+    page.goto(screen.url)
+    page.wait_for_selector("body[data-ready=yes][data-state=live]")
+    yield page
+    context.close()
+    assert [c for c in complaints if "409" not in c] == []
+    assert all(url.startswith(screen.url) for url in foreign), "it asks nobody else"
+
+
+def capture(page: Page) -> None:
+    page.click("#capture:enabled")
+    page.wait_for_selector("#result:not([hidden]) .verdict")
+
+
+def test_the_live_page(page: Page) -> None:
+    page.wait_for_selector("#hint.good")
+    assert page.inner_text("#camera") == "Live"
+    assert page.evaluate("document.getElementById('video').naturalWidth") == 320
+    assert page.locator("#picture svg polygon.border").count() == 1
+    assert "Not a diagnosis" in page.inner_text("footer")
+    assert page.locator("[data-word]:visible").evaluate_all(
+        "all => all.every(one => one.textContent.trim() !== '')"
+    )
+
+
+def test_a_capture_with_a_patient(page: Page, screen: Screen) -> None:
+    page.fill("#patient", "p17")
+    page.fill("#age", "61")
+    page.select_option("#sex", "female")
+    page.click("#body figure:nth-child(2) [data-site='posterior torso']")
+    assert page.input_value("#site") == "posterior torso"
+    page.fill("#note", "<img src=x onerror=alert(1)>")
+    capture(page)
+    words = page.inner_text("#result-words")
+    for text in ("Refer", "Score", "threshold 0.500", "What the score means", "melanoma"):
+        assert text in words, words
+    assert (
+        page.locator("#result-picture img").evaluate(
+            "image => image.decode().then(() => image.naturalWidth)"
+        )
+        == 320
+    )
+    assert page.locator("#result-picture polygon.border").count() == 1
+    page.click("label[for=shown]")
+    assert page.locator("#result-picture .outline.hidden").count() == 1
+    kept = screen.station.store.captures()[-1]
+    assert kept.patient == {
+        "patient": "p17",
+        "age": 61,
+        "sex": "female",
+        "site": "posterior torso",
+        "note": "<img src=x onerror=alert(1)>",
+    }
+    page.click("#again")
+    assert page.input_value("#patient") == "p17", "the next lesion is of the same patient"
+    page.click("#new-patient")
+    assert page.input_value("#patient") == ""
+    assert page.locator(".part.chosen").count() == 0
+
+
+def test_by_keyboard_alone(page: Page) -> None:
+    page.wait_for_selector("#capture:enabled")
+    page.keyboard.press("Space")
+    page.wait_for_selector("#result:not([hidden]) .verdict")
+    assert page.evaluate("document.activeElement.id") == "again"
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#live:not([hidden])")
+    page.focus("#note")
+    page.keyboard.press("Space")
+    assert page.input_value("#note") == " ", "in a field it is a space"
+    assert page.is_hidden("#result")
+
+
+def test_two_captures_side_by_side(page: Page) -> None:
+    page.fill("#patient", "p21")
+    page.select_option("#site", "upper extremity")
+    for _ in range(2):
+        capture(page)
+        page.click("#again")
+    page.click("nav a[href='#/history']")
+    page.click("#cards li:first-child button.plain")
+    page.wait_for_selector("#compare:not([hidden]) article:nth-child(2)")
+    texts = page.locator("#compared article").all_inner_texts()
+    assert all("p21 · upper extremity" in text for text in texts)
+    page.click("#close-compare")
+    page.wait_for_selector("#compare", state="hidden")
+    page.click("#cards li:first-child .thumb")
+    page.wait_for_selector("#result:not([hidden]) .verdict")
+
+
+def test_an_export_is_a_file(page: Page, tmp_path: Path) -> None:
+    capture(page)
+    page.click("nav a[href='#/history']")
+    with page.expect_download() as download:
+        page.click("a[href='/api/export.zip']")
+    download.value.save_as(tmp_path / "session.zip")
+    assert (tmp_path / "session.zip").read_bytes().startswith(b"PK")
+
+
+def test_the_device_page(page: Page) -> None:
+    page.click("nav a[href='#/device']")
+    page.wait_for_selector("#facts section:nth-child(4) dd")
+    words = page.inner_text("#facts")
+    for text in ("Frames received", "Looks a second", "openvino", "starlette"):
+        assert text in words
+    assert "[object" not in words
+
+
+@pytest.mark.parametrize("way", ["frozen", "stalled", "garbage"])
+def test_a_dead_camera_shows_no_picture(page: Page, screen: Screen, way: str) -> None:
+    """An old picture under a living clock would be taken for the patient's."""
+    page.wait_for_selector("#capture:enabled")
+    screen.camera.way = way  # type: ignore[assignment]
+    page.wait_for_selector("#picture.dead")
+    assert page.locator("#video").evaluate("one => getComputedStyle(one).visibility") == "hidden"
+    assert page.is_disabled("#capture")
+    assert page.inner_text("#lost") == "No live picture"
+    assert page.locator("#picture polygon").count() == 0
+    screen.camera.way = "well"
+    page.wait_for_selector("#picture:not(.dead)")
+    page.wait_for_function("document.getElementById('video').naturalWidth === 320")
+    page.wait_for_selector("#capture:enabled")
+
+
+def test_a_device_that_is_gone_shows_no_picture(browser: Browser, tmp_path: Path) -> None:
+    with running(tmp_path) as screen:
+        context = browser.new_context()
+        page = context.new_page()
+        page.set_default_timeout(WAIT_MS)
+        page.goto(screen.url)
+        page.wait_for_selector("body[data-state=live]")
+    page.wait_for_selector("body[data-state=gone] #picture.dead")
+    assert page.inner_text("#camera") == "No connection to the device"
+    assert page.is_disabled("#capture")
+    context.close()
+
+
+def test_touch_targets_are_large(browser: Browser, screen: Screen) -> None:
+    """48 pixels are what a finger in a glove hits."""
+    context = browser.new_context(viewport={"width": 820, "height": 1180}, has_touch=True)
+    page = context.new_page()
+    page.goto(screen.url)
+    page.wait_for_selector("body[data-state=live]")
+    page.tap("#capture:enabled")
+    page.wait_for_selector("#result:not([hidden]) .verdict")
+    for where in ("#live", "#history", "#device", "#result"):
+        page.evaluate(f"location.hash = '#/{where[1:]}'")
+        page.wait_for_selector(f"{where}:not([hidden])")
+        small = page.locator(
+            "button, nav a, input:not([type=checkbox]), select, .export a, label.toggle"
+        )
+        heights = [box["height"] for each in small.all() if (box := each.bounding_box())]
+        assert heights
+        assert min(heights) >= 44
+        wide = page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= 820, f"{where} is wider than the tablet"
+    context.close()
