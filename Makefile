@@ -14,7 +14,7 @@ PY := .venv/bin/python
 PY_DEV := .venv-dev/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench serve faults format clean
+.PHONY: help demo test check bench serve faults soak format clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -36,12 +36,16 @@ format: $(DEV) ## put the code into the house's format
 
 bench: $(RUNTIME) ## how fast the demo bundle runs on this machine
 	$(PY) runtime/bench.py --folder runtime/demo/frames --out out/bench.json
+	$(PY) runtime/bench.py --camera synthetic:1920x1080@30 --seconds 20 --out out/bench-camera.json
 
 serve: $(RUNTIME) ## the screen at http://127.0.0.1:8080, fed with the sample frames
 	$(PY) runtime/infer.py --camera runtime/demo/frames --web 127.0.0.1:8080 --headless --store out/sessions
 
 faults: $(DEV) ## killed scans, damaged bundles and images, many more rounds than in `make test`
 	DERMEDGE_FAULT_ROUNDS=$${DERMEDGE_FAULT_ROUNDS:-50} $(PY_DEV) -m pytest tests/faults
+
+soak: $(DEV) ## the camera loop for half an hour (MINUTES=…): nothing may grow
+	$(PY_DEV) -m tests.faults.soak --minutes $${MINUTES:-30}
 
 clean: ## what was built and measured here; the two environments stay
 	rm -rf build dist out .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

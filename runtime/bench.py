@@ -45,6 +45,7 @@ ON_GPU = {"h2dMs": "H2D", "computeMs": "GPU compute", "d2hMs": "D2H", "latencyMs
 )
 @click.option("--runs", type=click.IntRange(min=1), help="A number of frames instead of seconds.")
 @click.option("--threads", type=click.IntRange(min=1), help="Of each engine. Default: its own.")
+@click.option("--camera", metavar="SRC", help="Measure captures of a camera instead.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write all figures as JSON.")
 def command(
     bundle: Path | None,
@@ -54,6 +55,7 @@ def command(
     seconds: float,
     runs: int | None,
     threads: int | None,
+    camera: str | None,
     out: Path | None,
 ) -> None:
     """Measure a bundle on this machine: each engine, the chain, and what is neither.
@@ -67,9 +69,16 @@ def command(
       dermedge bench
       dermedge bench --bundle my-bundle --folder photos --seconds 30 --out bench.json
       dermedge bench --backend onnxruntime --runs 100
+      dermedge bench --camera synthetic:1920x1080@30 --seconds 30
     """
     from runtime.benchmark import Plan
 
+    if camera is not None:
+        found = _measure_camera(camera, bundle or demo.BUNDLE, backend, seconds)
+        _print_camera(found)
+        if out is not None:
+            _write(out, found)
+        return
     plan = Plan(
         bundle=bundle or demo.BUNDLE,
         items=_pictures(images, folder),
@@ -78,15 +87,62 @@ def command(
         runs=runs,
         threads=threads,
     )
-    report = {
-        "schema": SCHEMA,
-        "command": _as_typed(),
-        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        **_run_with_progress(plan),
-    }
+    report = {**_head(), **_run_with_progress(plan)}
     _print_report(report)
     if out is not None:
         _write(out, report)
+
+
+def _head() -> dict[str, Any]:
+    now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    return {"schema": SCHEMA, "command": _as_typed(), "date": now}
+
+
+def _measure_camera(source: str, folder: Path, backend: str, seconds: float) -> dict[str, Any]:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from runtime import machine
+    from runtime.bundle_files import load_bundle
+    from runtime.capture.address import parse_address
+    from runtime.capture.camera import Camera
+    from runtime.capture.loop_benchmark import measure_loop
+    from runtime.chain import open_chain
+
+    address = parse_address(source)
+    with (
+        Progress(console=Console(stderr=True), transient=True) as bar,
+        open_chain(load_bundle(folder), backend) as chain,
+        Camera(address) as camera,
+    ):
+        task = bar.add_task("Measuring", total=1.0)
+        found = measure_loop(camera, chain, seconds, lambda s: bar.update(task, completed=s))
+    return {**_head(), "machine": machine.facts(), **found}
+
+
+def _print_camera(found: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    console.print(f"{found['camera']}: {found['captures']} captures", highlight=False)
+    table = Table("ms", "p50", "p90", "p99", box=None, pad_edge=False)
+    rows = {
+        "capture to result": "capture_to_result_ms",
+        "of that, the chain": "chain_ms",
+        "added by the loop": "added_by_loop_ms",
+        "age of the frame when it was judged": "frame_age_ms",
+    }
+    for words, name in rows.items():
+        table.add_row(words, *(f"{value:.1f}" for value in found[name].values()))
+    console.print(table)
+    added, chain = found["added_by_loop_ms"]["p50"], found["chain_ms"]["p50"]
+    console.print(f"The loop adds {added:.1f} ms, {added / chain:.0%} of the chain's own time.")
+    console.print(
+        f"{found['frames_per_second']:.1f} frames came a second; the live picture showed "
+        f"{found['live_pictures_per_second']:.1f} of them.",
+        highlight=False,
+    )
 
 
 def _pictures(images: tuple[Path, ...], folder: Path | None) -> list[Item]:

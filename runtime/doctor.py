@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from runtime.command import Verb
-from runtime.errors import BackendError
+from runtime.errors import BackendError, UsageError
 
 if TYPE_CHECKING:
     from runtime.diagnosis import Finding
@@ -18,7 +19,11 @@ MARKS = {"ok": "[green]✓[/]", "absent": "[yellow]–[/]", "broken": "[red]✗[
 
 @click.command("doctor", cls=Verb)
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
-def command(as_json: bool) -> None:
+@click.option("--cameras", is_flag=True, help="List cameras instead, and what they can do.")
+@click.option(
+    "--write", type=click.Path(path_type=Path), help="With --cameras: a profile of the first one."
+)
+def command(as_json: bool, cameras: bool, write: Path | None) -> None:
     """Say what this machine has, what is missing and how to fix it.
 
     Every engine that is installed is tried on the golden images of the demo bundle. Ends with 0
@@ -28,7 +33,11 @@ def command(as_json: bool) -> None:
     Examples:
       dermedge doctor
       dermedge doctor --json > machine.json
+      dermedge doctor --cameras --write camera.yaml
     """
+    if cameras or write is not None:
+        _list_cameras(as_json, write)
+        return
     from runtime.diagnosis import examine, summary, usable_backends
 
     findings = list(examine())
@@ -43,6 +52,30 @@ def command(as_json: bool) -> None:
             expected="at least one backend that gives the bundle's golden results",
             remedy="pip install 'dermedge[cpu]'",
         )
+
+
+def _list_cameras(as_json: bool, write: Path | None) -> None:
+    import json
+
+    from runtime.capture.listing import describe, found_cameras, write_profile
+    from runtime.capture.v4l2 import Camera
+
+    found = list(found_cameras())
+    there = [each for each in found if isinstance(each, Camera)]
+    if as_json:
+        click.echo(json.dumps([asdict(each) for each in there], indent=2))
+    else:
+        for each in found:
+            lines = describe(each) if isinstance(each, Camera) else [each]
+            for line in lines:
+                click.echo(line)
+        if not found:
+            click.echo("No camera: there is no /dev/video* on this machine.")
+    if write is not None:
+        if not there:
+            raise UsageError("There is no camera to write a profile of.")
+        write_profile(there[0], write)
+        click.echo(f"Written to {write}: dermedge infer --camera --profile {write}")
 
 
 def _print_json(findings: list[Finding], usable: list[str]) -> None:

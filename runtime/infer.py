@@ -101,6 +101,7 @@ Enter captures. Captures go into the session store: dermedge sessions --help.
 @click.option("--tls-cert", type=click.Path(path_type=Path), help="Serve by TLS: certificate.")
 @click.option("--tls-key", type=click.Path(path_type=Path), help="Serve by TLS: its key.")
 @click.option("--headless", is_flag=True, help="Read no keys; the screen alone captures.")
+@click.option("--log", type=click.Path(path_type=Path), help="Note there what happens (JSON).")
 def command(
     image: Path | None,
     folder: Path | None,

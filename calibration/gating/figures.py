@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -52,6 +53,8 @@ class Figures:
     change_p99: float
     change_max: float
     change_where: str | None
+    member_p99: float | None  # of the member that changed most; None where there is only one
+    member_most: str | None
     masks: Change | None  # agreement with itself, 1, and with the candidate
 
 
@@ -98,8 +101,21 @@ def measure(sides: Sides) -> Figures:
         change_p99=float(np.nanquantile(changes, 0.99)) if worst is not None else NAN,
         change_max=float(changes[worst]) if worst is not None else NAN,
         change_where=sides.ids[worst] if worst is not None else None,
+        **_members(sides),
         masks=change("masks") if sides.segments else None,
     )
+
+
+def _members(sides: Sides) -> dict[str, Any]:
+    """Names are the same on both sides: what is another system is refused before."""
+    if len(sides.member_changes) < 2:
+        return {"member_p99": None, "member_most": None}
+    found = {
+        name: float(np.quantile(values, 0.99)) if len(values) else NAN
+        for name, values in sides.member_changes.items()
+    }
+    most = max(found, key=lambda name: np.inf if np.isnan(found[name]) else found[name])
+    return {"member_p99": found[most], "member_most": most}
 
 
 def _net_groups(sides: Sides) -> tuple[int, int, int]:

@@ -92,6 +92,7 @@ class Findings:
             "flips.bound": figures.flips_bound,
             "probability_change.p99": figures.change_p99,
             "probability_change.max": figures.change_max,
+            "probability_change.member": figures.member_p99,
             "probability_change.image": figures.change_where,
             "mask_agreement": figures.masks.candidate if figures.masks else None,
             "ms.reference": cost.reference_ms,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -73,6 +73,27 @@ class Sides:
         return np.asarray(difference.max(axis=1))
 
     @cached_property
+    def member_changes(self) -> dict[str, Floats]:
+        """The same for each member alone. An ensemble may hide that one of its networks broke."""
+        pairs = list(zip(self.reference.judgements, self.candidate.judgements, strict=True))
+        said = [
+            (one.result.members, other.result.members)
+            for one, other in pairs
+            if one.result is not None and other.result is not None
+        ]
+        names = {name for one, other in said for name in (*one, *other)}
+        return {
+            name: np.array(
+                [
+                    _largest(one[name], other[name])
+                    for one, other in said
+                    if name in one and name in other
+                ]
+            )
+            for name in sorted(names)
+        }
+
+    @cached_property
     def overlaps(self) -> Floats:
         """Jaccard index of both masks in each image. Two that both find nothing agree."""
         pairs = zip(self.reference.judgements, self.candidate.judgements, strict=True)
@@ -128,6 +149,10 @@ def _outcomes(judged: Judged) -> Codes:
     decisions = (j.result.refer if j.result is not None else None for j in judged.judgements)
     codes = {True: REFER, False: LEAVE, None: OPEN}
     return np.array([codes[decision] for decision in decisions], dtype=np.int8)
+
+
+def _largest(one: Mapping[str, float], other: Mapping[str, float]) -> float:
+    return max(abs(one[name] - other[name]) for name in one)
 
 
 def _overlap(one: Judgement, other: Judgement) -> float:

@@ -71,7 +71,7 @@ class Verdict:
 def judge_figures(figures: Figures, limits: GateLimits) -> tuple[Check, ...]:
     checks = [_scored(figures), _sensitivity(figures, limits.sensitivity_loss)]
     checks += _areas(figures, limits.auc_loss)
-    checks += [_flips(figures, limits.flips), _change(figures, limits.probability_change)]
+    checks += [_flips(figures, limits.flips), *_changes(figures, limits.probability_change)]
     if figures.masks is not None:
         checks.append(_masks(figures.masks, limits.mask_agreement))
     return tuple(checks)
@@ -88,7 +88,7 @@ def judge_itself(figures: Figures, limits: GateLimits) -> tuple[Check, ...]:
         _scored(figures),
         Check("decision flips", f"{figures.flips} of {figures.images}", f"≤ {limits.flips:.1%}",
               _state(share, share, limits.flips), "images that it can judge"),
-        _change(figures, limits.probability_change),
+        *_changes(figures, limits.probability_change),
     ]  # fmt: skip
     if figures.masks is not None:
         checks.append(_masks(figures.masks, limits.mask_agreement))
@@ -164,12 +164,16 @@ def _flips(figures: Figures, limit: float) -> Check:
                  needs + f" (there are {figures.images})")  # fmt: skip
 
 
-def _change(figures: Figures, limit: float) -> Check:
+def _changes(figures: Figures, limit: float) -> Iterator[Check]:
     """The largest of all is shown and not judged: it grows with every image that is added."""
     found = figures.change_p99
     got = f"{_number(found)} in 99 of 100 images, {_number(figures.change_max)} at most"
-    return Check("change of probability", got, f"≤ {limit:g}", _state(found, found, limit),
-                 "images that both can score")  # fmt: skip
+    yield Check("change of probability", got, f"≤ {limit:g}", _state(found, found, limit),
+                "images that both can score")  # fmt: skip
+    if (alone := figures.member_p99) is not None:
+        got = f"{_number(alone)} in 99 of 100 images ({figures.member_most})"
+        yield Check("the same of each member alone", got, f"≤ {limit:g}",
+                    _state(alone, alone, limit), "images that both can score")  # fmt: skip
 
 
 def _masks(change: Change, limit: float) -> Check:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from threading import Condition, Thread
@@ -117,9 +117,14 @@ class Camera:
             return replace(self._status, counts=replace(self._status.counts))
 
     @contextmanager
-    def newest(self, after: int = 0, timeout: float = 0.0) -> Iterator[Frame | None]:
-        """The newest frame, if its number is above `after`; waits that long for one."""
-        frames = self._wait_for(after, timeout)
+    def newest(
+        self, after: int = 0, timeout: float = 0.0, or_when: Callable[[], bool] = lambda: False
+    ) -> Iterator[Frame | None]:
+        """The newest frame, if its number is above `after`; waits that long for one.
+
+        `or_when` ends the waiting as well: it is asked again at every `wake`.
+        """
+        frames = self._wait_for(after, timeout, or_when)
         with self._held(frames):
             yield frames[0] if frames else None
 
@@ -141,12 +146,16 @@ class Camera:
             with self._change:
                 _release(frames)
 
-    def _wait_for(self, after: int, timeout: float) -> list[Frame]:
+    def wake(self) -> None:
+        with self._change:
+            self._change.notify_all()
+
+    def _wait_for(self, after: int, timeout: float, or_when: Callable[[], bool]) -> list[Frame]:
         def there() -> bool:
             return self._live and bool(self._frames) and self._frames[-1].number > after
 
         with self._change:
-            self._change.wait_for(lambda: self._closing or there(), timeout)
+            self._change.wait_for(lambda: self._closing or there() or or_when(), timeout)
             frames = [self._frames[-1]] if there() and not self._closing else []
             _hold(frames)
         return frames
@@ -212,11 +221,14 @@ class Camera:
 
     def _take(self, message: Taken, reader: ReaderProcess) -> None:
         counts = self._status.counts
-        if message.frozen_ms > self.patience.frozen * 1e3:
+        frozen = message.frozen_ms > self.patience.frozen * 1e3
+        if frozen or not message.moves:
             counts.frozen += 1
             reader.hand_back(message.slot)
+        if frozen:
             self._forget_frames()
             self._become("stalled", "the picture does not change")
+        if frozen or not message.moves:
             return
         counts.given += 1
         pixels = reader.slots.view(message.slot, message.height, message.width)

@@ -19,6 +19,7 @@ class Profile(Spec):
     format: Annotated[str, Field(pattern=r"^[A-Z0-9]{4}$")] | None = None
     size: tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]] | None = None
     fps: Annotated[float, Field(gt=0)] | None = None
+    controls: dict[str, int] = {}  # by the names that the camera gives them
     polarisation: str | None = None  # as it was set by hand; it stands in the records
     pixels_per_mm: Annotated[float, Field(gt=0)] | None = None
 

@@ -33,6 +33,7 @@ class CameraSettings:
     tls_cert: Path | None
     tls_key: Path | None
     headless: bool
+    log: Path | None
 
 
 def run_camera(source: str, bundle: LoadedBundle, backend: str, settings: CameraSettings) -> None:
@@ -42,6 +43,7 @@ def run_camera(source: str, bundle: LoadedBundle, backend: str, settings: Camera
     from runtime.capture.camera_profile import Profile, read_profile
     from runtime.capture.loop import Loop
     from runtime.capture.station import Station
+    from runtime.capture.watch import Journal
     from runtime.chain import open_chain
     from runtime.sessions import default_store
     from runtime.store.store import Limits, Store
@@ -49,10 +51,12 @@ def run_camera(source: str, bundle: LoadedBundle, backend: str, settings: Camera
     listening = _listening(settings)
     profile = Profile() if settings.profile is None else read_profile(settings.profile)
     address = parse_address(source or profile.device)
+    journal = Journal(settings.log)
     limits = Limits(settings.keep_days, settings.keep_mb)
     with Store(settings.store or default_store(), settings.key, limits) as store:
         store.apply_limits()
         with open_chain(bundle, backend) as chain, Camera(address, profile) as camera:
+            journal.note("started", bundle=bundle.spec.name, digest=bundle.digest)
             session = store.begin(
                 {
                     "bundle": f"{bundle.spec.name} {bundle.spec.version} ({bundle.digest[:12]})",
@@ -63,11 +67,13 @@ def run_camera(source: str, bundle: LoadedBundle, backend: str, settings: Camera
             )
             try:
                 with Loop(camera, chain) as loop:
-                    station = Station(loop, store, session, address.name, settings.frames)
+                    station = Station(loop, store, session, address.name, settings.frames, journal)
                     with _screen(station, listening):
                         console.run(station, settings.headless)
             finally:
                 store.end(session)
+                journal.note("ended")
+                journal.close()
 
 
 def _listening(settings: CameraSettings) -> Listening | None:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from runtime.capture.watch import Notifier
 from runtime.errors import DermedgeError, InputError
 from runtime.screen import print_image
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from runtime.capture.loop import View
     from runtime.capture.station import Station
 
-LINE_SECONDS, PLAIN_SECONDS = 0.25, 10.0  # between two lines: on a terminal, and in a log
+TICK_SECONDS, PLAIN_SECONDS = 0.25, 600.0  # between two lines: on a terminal, and in a log
 HELP = "Enter captures, q and Enter ends."
 
 
@@ -36,23 +37,47 @@ def run(station: Station, headless: bool = False) -> None:
     terminal = console.is_terminal and sys.stdin.isatty() and not headless
     if terminal:
         console.print(HELP)
-    ended, due = Event(), time.monotonic()
+    ended, notifier, status = Event(), Notifier(), _StatusLine(console, terminal)
     with _ended_by_signals(ended):
+        notifier.ready()
         lines = _Lines(None if headless else sys.stdin.fileno())
         while not ended.is_set():
             if station.loop.failed is not None:
                 raise station.loop.failed
-            for line in lines.read(LINE_SECONDS):
+            for line in lines.read(TICK_SECONDS):
                 if line == "q" and terminal:
                     return
                 _capture(console, station, line)
-            if time.monotonic() >= due:
-                due = time.monotonic() + (LINE_SECONDS if terminal else PLAIN_SECONDS)
-                text = status_line(station.loop.view())
-                if terminal:
-                    console.print(text, end="\r", overflow="crop", no_wrap=True, highlight=False)
-                else:
-                    console.print(text, highlight=False, soft_wrap=True)
+            view = station.loop.view()
+            if status.changed(view):
+                station.journal.note("camera", state=view.camera.state, why=view.camera.why)
+            status.show(view)
+            notifier.tick(station.loop, view.camera.state)
+        notifier.stopping()
+
+
+class _StatusLine:
+    """On a terminal one line that is always right; elsewhere a line when something has changed."""
+
+    def __init__(self, console: Console, terminal: bool) -> None:
+        self._console, self._terminal = console, terminal
+        self._state, self._due = "", 0.0
+
+    def changed(self, view: View) -> bool:
+        before, self._state = self._state, view.camera.state
+        if before != self._state:
+            self._due = 0.0
+        return before != self._state
+
+    def show(self, view: View) -> None:
+        if time.monotonic() < self._due:
+            return
+        self._due = time.monotonic() + (TICK_SECONDS if self._terminal else PLAIN_SECONDS)
+        text = status_line(view)
+        if self._terminal:
+            self._console.print(text, end="\r", overflow="crop", no_wrap=True, highlight=False)
+        else:
+            self._console.print(text, highlight=False, soft_wrap=True)
 
 
 def _capture(console: Console, station: Station, line: str) -> None:

@@ -8,7 +8,6 @@ dropped because a newer one was there.
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -22,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from runtime.capture.fusing import Judged, fuse
 from runtime.errors import DermedgeError
-from runtime.quality import measure_quality
+from runtime.quality import measure_focus
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -89,9 +88,11 @@ class Loop:
         self._tasks: SimpleQueue[_Task] = SimpleQueue()
         self._lock = Lock()
         self._looked = self._good = self._last = 0
-        self._paces: deque[float] = deque(maxlen=PACE)
+        self._ended: deque[float] = deque(maxlen=PACE)  # when the last looks ended
         self._latest: tuple[Look, tuple[int, int]] | None = None
+        self._focus: deque[tuple[int, float]] = deque(maxlen=PACE)  # of frames by number
         self._closing = False
+        self.beat = time.monotonic()  # when the loop last went round
         self._failure: BaseException | None = None
         self._thread = Thread(target=self._run, name="loop", daemon=True)
 
@@ -129,6 +130,7 @@ class Loop:
     def _do(self, work: Callable[[], Any]) -> Future[Any]:
         task = _Task(work)
         self._tasks.put(task)
+        self.camera.wake()
         if self._closing or self._failure is not None:
             self._refuse_all("the loop has ended")
         return task.answer
@@ -139,7 +141,7 @@ class Loop:
         with self._lock:
             latest = self._latest if live else None
             good, looked = self._good, self._looked
-            paces = list(self._paces)
+            ended = list(self._ended)
             number = self._last
         counts = camera.counts
         rejected = looked - good + counts.frozen + counts.damaged
@@ -148,7 +150,7 @@ class Loop:
             look=latest[0] if latest else None,
             size=latest[1] if latest else None,
             number=number,
-            looks_per_second=1 / statistics.mean(paces) if live and paces else 0.0,
+            looks_per_second=_rate(ended) if live else 0.0,
             accounts=Accounts(
                 received=counts.received,
                 good=good,
@@ -158,19 +160,28 @@ class Loop:
         )
 
     def _run(self) -> None:
+        """Looks at most half of the time: requests seldom wait, and the machine stays cool."""
+        rest = 0.0
         try:
             while not self._closing:
-                with suppress(Empty):
-                    self._work_on(self._tasks.get_nowait())
-                with self.camera.newest(after=self._last, timeout=WAIT_SECONDS) as frame:
-                    if frame is not None:
-                        self._look_at(frame)
+                self.beat = time.monotonic()
+                try:
+                    self._work_on(
+                        self._tasks.get(timeout=rest) if rest else self._tasks.get_nowait()
+                    )
+                except Empty:
+                    with self.camera.newest(self._last, WAIT_SECONDS, self._is_asked) as frame:
+                        rest = 0.0 if frame is None else self._look_at(frame)
         except BaseException as exc:  # shown by whoever asks, and raised at the end
             self._failure = exc
         finally:
             self._refuse_all("the loop has ended")
 
-    def _look_at(self, frame: Frame) -> None:
+    def _is_asked(self) -> bool:
+        return not self._tasks.empty()
+
+    def _look_at(self, frame: Frame) -> float:
+        """How long it took."""
         started = time.monotonic()
         look = None
         if frame.age_ms <= STALE_MS:
@@ -182,7 +193,10 @@ class Loop:
             self._looked += 1
             self._good += look is not None and not look.hints
             self._latest = None if look is None else (look, (height, width))
-            self._paces.append(max(time.monotonic() - started, 1e-6))
+            if look is not None:
+                self._focus.append((frame.number, look.quality["focus"]))
+            self._ended.append(time.monotonic())
+        return time.monotonic() - started
 
     def _work_on(self, task: _Task) -> None:
         try:
@@ -217,9 +231,11 @@ class Loop:
         """Measured within the lesion that was last seen: its surroundings may be sharper."""
         with self._lock:
             lesion = self._latest[0].lesion if self._latest else None
+            known = dict(self._focus)
 
         def focus(frame: Frame) -> float:
-            return measure_quality(frame.pixels, lesion)["focus"]
+            found = known.get(frame.number)
+            return measure_focus(frame.pixels, lesion) if found is None else found
 
         return sorted(frames, key=focus, reverse=True)[:count]
 
@@ -229,3 +245,8 @@ class Loop:
                 self._tasks.get_nowait().answer.set_exception(
                     NotCaptured("Nothing was captured.", got=why)
                 )
+
+
+def _rate(ended: list[float]) -> float:
+    """A second, over the last ones."""
+    return (len(ended) - 1) / (time.monotonic() - ended[0]) if len(ended) > 1 else 0.0

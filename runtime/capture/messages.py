@@ -31,6 +31,7 @@ class Taken(Spec):
     height: int
     width: int
     frozen_ms: float  # for how long the picture has been the very same
+    moves: bool  # it has changed since the camera was opened: until then it may be frozen
 
 
 class Damaged(Spec):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
@@ -10,6 +11,7 @@ import numpy as np
 
 from runtime.capture.address import Address
 from runtime.capture.source import FrameDamaged, Place, Source, SourceLost
+from runtime.capture.v4l2 import set_controls
 from runtime.decode import decode_image
 from runtime.errors import InputError
 from runtime.preprocess import Image
@@ -57,6 +59,13 @@ class V4l2Camera(Source):
         if profile.fps is not None:
             self._capture.set(cv2.CAP_PROP_FPS, profile.fps)
         self._capture.set(cv2.CAP_PROP_CONVERT_RGB, 0)
+        if problems := set_controls(Path(self.name), profile.controls):
+            self.close()
+            raise SourceLost(
+                f"{self.name} cannot be set up as its profile says.",
+                got="; ".join(problems),
+                remedy="dermedge doctor --cameras  lists its controls",
+            )
 
     def read(self, place: Place) -> Image:
         done, raw = self._capture.read()

@@ -45,10 +45,12 @@ class Stillness:
     def __init__(self) -> None:
         self._glance: int | None = None
         self._since = 0
+        self.moves = False  # not known before the second frame
 
     def of(self, frame: Image, now_ns: int) -> float:
         glance = zlib.crc32(frame[::GLANCE, ::GLANCE].tobytes())
         if glance != self._glance:
+            self.moves = self._glance is not None
             self._glance, self._since = glance, now_ns
         return (now_ns - self._since) / 1e6
 
@@ -114,6 +116,7 @@ def read_all(source: Source, slots: Slots, channel: socket.socket) -> None:
                 height=height,
                 width=width,
                 frozen_ms=frozen_ms,
+                moves=source.still or stillness.moves,
             ),
         )
         own = free.pop()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import cv2
 
 from runtime.capture.loop import NotCaptured
+from runtime.capture.watch import Journal
 from runtime.errors import DermedgeError
 from runtime.overlay import outline_shares
 
@@ -36,6 +37,8 @@ class Station:
     session: str
     camera: str  # as records name it
     frames: int = 1
+    journal: Journal = field(default_factory=lambda: Journal(None))
+    captured: int = 0  # in this session
     waited_ms: deque[float] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
 
     @property
@@ -44,6 +47,16 @@ class Station:
 
     def capture(self, patient: Mapping[str, object]) -> tuple[int, Captured]:
         """Judge what is seen now and keep it: the number is given once all is on the disk."""
+        try:
+            number, captured = self._capture(patient)
+        except DermedgeError as error:
+            self.journal.note("not captured", kind=type(error).__name__, what=error.what)
+            raise
+        status = captured.analysis.result.status
+        self.journal.note("captured", number=number, status=status, ms=round(captured.waited_ms))
+        return number, captured
+
+    def _capture(self, patient: Mapping[str, object]) -> tuple[int, Captured]:
         metadata = metadata_of(patient, self.bundle)
         self.store.check_room()
         try:
@@ -51,6 +64,7 @@ class Station:
         except TookTooLong as exc:
             raise NotCaptured("The networks did not answer in time; nothing was kept.") from exc
         number = self._keep(captured, patient)
+        self.captured += 1
         self.waited_ms.append(captured.waited_ms)
         self.store.apply_limits()
         return number, captured

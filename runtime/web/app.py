@@ -20,6 +20,7 @@ from starlette.routing import Route
 
 from runtime.capture.loop import NotCaptured
 from runtime.capture.station import Station, metadata_of
+from runtime.capture.watch import goes_round
 from runtime.decode import decode_image
 from runtime.errors import DermedgeError, InputError, UsageError
 from runtime.store.database import StoreBroken
@@ -27,6 +28,7 @@ from runtime.store.exporting import KINDS, write_captures
 from runtime.store.store import Store
 from runtime.web import answers
 from runtime.web.guard import Guard
+from runtime.web.metrics import Figures
 from runtime.web.pictures import LivePictures, smaller
 from runtime.web.policy import COOKIE, Policy
 
@@ -55,6 +57,7 @@ def make_app(station: Station, policy: Policy) -> Starlette:
         Route("/", screen.page),
         Route("/login", screen.login, methods=["GET", "POST"]),
         Route("/health", screen.health),
+        Route("/metrics", screen.metrics),
         Route("/static/{name}", screen.static),
         Route("/live", screen.live),
         Route("/api/events", screen.events),
@@ -78,6 +81,7 @@ class Screen:
         self.station, self.policy = station, policy
         self._pictures = LivePictures(station.loop.camera)
         self._files = {file.name: file.read_bytes() for file in STATIC.iterdir()}
+        self._figures = Figures(station)
         self._streams = 0
 
     async def page(self, request: Request) -> Response:
@@ -106,10 +110,14 @@ class Screen:
         return answer
 
     async def health(self, request: Request) -> Response:
-        """For a watchdog: whether the loop runs. It says nothing of patients or pictures."""
-        failed = self.station.loop.failed is not None
+        """For a watchdog: whether the loop goes round. Nothing of patients or pictures."""
+        well = goes_round(self.station.loop)
         state = self.station.loop.camera.status.state
-        return JSONResponse({"ok": not failed, "camera": state}, 503 if failed else 200)
+        return JSONResponse({"ok": well, "camera": state}, 200 if well else 503)
+
+    async def metrics(self, request: Request) -> Response:
+        text = await run_in_threadpool(self._figures.text)
+        return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
     async def live(self, request: Request) -> Response:
         return self._stream(self._frames(), "multipart/x-mixed-replace; boundary=frame")

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import pytest
 from click.testing import CliRunner, Result
@@ -15,7 +16,7 @@ from runtime.bundle_files import LoadedBundle, fields_of, load_bundle, seal
 from runtime.bundles import command as bundle_command
 from runtime.chain import open_chain
 from runtime.gate_state import gate_state
-from tests.bundle_factory import member
+from tests.bundle_factory import WEIGHTS, member
 from tests.calibration.gating.clinic import (
     NEGATIVES,
     POSITIVES,
@@ -27,6 +28,8 @@ from tests.calibration.gating.clinic import (
     write_clinic,
     write_reference,
 )
+
+BROKEN = 1.45
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +124,20 @@ def test_a_bad_calibration_is_refused(
     page = (tmp_path / "report" / "gate.html").read_text()
     assert "Gate: refused, it loses too much" in page
     assert ("Decision flips: " in page) is (factor < 1)  # 4 moves scores, over no threshold
+
+
+def test_a_member_that_broke_does_not_hide_behind_the_ensemble(
+    reference: LoadedBundle, clinic: Path, tmp_path: Path
+) -> None:
+    bad = quantised(reference, tmp_path / "bad")
+    weights = np.asarray(WEIGHTS["member_b"]) * BROKEN
+    onnx.save(member(weights), str(bad.path / "models" / "member_b.int8.onnx"))
+    result = held(reference, seal(bad.path, fields_of(bad)), clinic, "--out", tmp_path / "report")
+    assert result.exit_code == 5, result.output
+    against = result.stderr.partition("got:")[2].partition("expected:")[0]
+    assert against.count("99 of 100") == 1, "the ensemble's own probabilities did not change much"
+    assert "the same of each member alone" in against
+    assert "(member_b)" in against
 
 
 def test_nan_is_refused(reference: LoadedBundle, clinic: Path, tmp_path: Path) -> None:

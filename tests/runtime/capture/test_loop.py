@@ -111,9 +111,12 @@ class _Still:
         self.status = Status("live", 0.0, None, "", Counts(len(frames), len(frames)))
 
     @contextmanager
-    def newest(self, after: int = 0, timeout: float = 0.0) -> Iterator[None]:
+    def newest(self, *_: object) -> Iterator[None]:
         time.sleep(0.01)
         yield None
+
+    def wake(self) -> None:
+        pass
 
     @contextmanager
     def recent(self, seconds: float) -> Iterator[list[object]]:

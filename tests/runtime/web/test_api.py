@@ -6,6 +6,7 @@ import csv
 import http.client
 import io
 import json
+import socket
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ import pytest
 
 from runtime.capture.multipart import Parts
 from runtime.decode import decode_image
+from runtime.web.app import MOST_STREAMS
 from tests.bundle_factory import bundle_fields, picture
 from tests.runtime.capture.waiting import until
 from tests.runtime.web.screens import OWN, Screen, running
@@ -187,6 +189,31 @@ def test_captures_of_another_session_are_not_shown(screen: Screen) -> None:
     assert number not in [each["number"] for each in screen.ask("/api/captures").json]
 
 
+def test_onlookers_who_leave_make_room_for_others(screen: Screen) -> None:
+    """Also while the camera is dead, and there is nothing to send that would fail."""
+    screen.camera.way = "stalled"
+    until(lambda: screen.station.loop.camera.status.state != "live", "not noticed")
+    for _ in range(2):
+        looking: list[socket.socket] = []
+        while len(looking) < MOST_STREAMS:
+            onlooker, status = look_on(screen)
+            if status == 200:
+                looking.append(onlooker)
+            else:
+                onlooker.close()  # those before them have not all gone yet
+        last, status = look_on(screen)
+        assert status == 503
+        for onlooker in (*looking, last):
+            onlooker.close()
+
+
+def look_on(screen: Screen) -> tuple[socket.socket, int]:
+    parts = urlsplit(screen.url)
+    onlooker = socket.create_connection((parts.hostname, parts.port), timeout=60)
+    onlooker.sendall(f"GET /live HTTP/1.1\r\nHost: {parts.netloc}\r\n\r\n".encode())
+    return onlooker, int(onlooker.recv(15).split()[1])
+
+
 def test_it_stops_while_browsers_look_on(tmp_path: Path) -> None:
     with running(tmp_path) as screen:
         screen.ready()
@@ -198,3 +225,24 @@ def test_it_stops_while_browsers_look_on(tmp_path: Path) -> None:
             connections.append(connection)
     for connection in connections:
         connection.close()
+
+
+def test_figures_for_prometheus(screen: Screen) -> None:
+    from prometheus_client.parser import text_string_to_metric_families
+
+    screen.send("/api/captures", {"patient": "nobody's business"})
+    text = screen.ask("/metrics").body.decode()
+    assert "nobody" not in text
+    families = {family.name: family for family in text_string_to_metric_families(text)}
+    frames = {s.labels["fate"]: s.value for s in families["dermedge_frames"].samples}
+    assert frames.keys() == {"good", "rejected", "dropped"}
+    (live,) = families["dermedge_camera_live"].samples
+    assert live.value == 1
+    (captures,) = families["dermedge_captures"].samples
+    assert captures.value >= 1
+
+
+def test_a_loop_that_hangs_is_not_healthy(screen: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runtime.capture.watch.HUNG_SECONDS", -1.0)
+    answer = screen.ask("/health")
+    assert (answer.status, answer.json["ok"]) == (503, False)
