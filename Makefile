@@ -14,7 +14,7 @@ PY := .venv/bin/python
 PY_DEV := .venv-dev/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench serve faults soak format clean
+.PHONY: help demo test check bench serve faults soak vm format clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -46,6 +46,9 @@ faults: $(DEV) ## killed scans, damaged bundles and images, many more rounds tha
 
 soak: $(DEV) ## the camera loop for half an hour (MINUTES=…): nothing may grow
 	$(PY_DEV) -m tests.faults.soak --minutes $${MINUTES:-30}
+
+vm: $(DEV) ## V4L2 cameras in an emulated machine with Debian's kernel (as root, on Debian)
+	bash tests/vm/boot.sh
 
 clean: ## what was built and measured here; the two environments stay
 	rm -rf build dist out .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

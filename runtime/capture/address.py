@@ -35,13 +35,15 @@ class Address(Spec):
     name: str
 
 
-def parse_address(given: str) -> Address:
+def parse_address(given: str, absent: bool = False) -> Address:
+    """A device may be `absent` where it is waited for: it will be plugged in."""
     if not given:
-        return Address(kind="v4l2", where=_first_camera(), name=_first_camera())
+        first = "/dev/video0" if absent and not cameras() else _first_camera()
+        return Address(kind="v4l2", where=first, name=first)
     if given.isascii() and given.isdigit():
-        return _device(Path(f"/dev/video{int(given)}"))
+        return _device(Path(f"/dev/video{int(given)}"), absent)
     if given.startswith("/dev/"):
-        return _device(Path(given))
+        return _device(Path(given), absent)
     scheme, colon, rest = given.partition(":")
     if colon and scheme == "gst":
         return _pipeline(rest.strip())
@@ -79,8 +81,8 @@ def _first_camera() -> str:
     )
 
 
-def _device(path: Path) -> Address:
-    if not path.is_char_device():
+def _device(path: Path, absent: bool) -> Address:
+    if not path.is_char_device() and not (absent and not path.exists()):
         present = ", ".join(map(str, cameras())) or "no video device"
         raise UsageError(
             f"{path} is no camera.",
@@ -95,8 +97,10 @@ def _url(given: str) -> Address:
         parts = urlsplit(given)
         shown = _without_secrets(parts)
     except ValueError as exc:
+        # What was not understood may be part of a password: it is not repeated.
         raise UsageError(
-            "The camera's address cannot be read.", got=str(exc), expected="rtsp://HOST/PATH"
+            "The camera's address cannot be read.",
+            expected="rtsp://HOST/PATH; in a password / is written %2F, @ is %40",
         ) from exc
     if parts.scheme == "csi":
         if not parts.netloc.isdigit():

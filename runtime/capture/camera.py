@@ -112,6 +112,10 @@ class Camera:
         self._thread.join()
 
     @property
+    def is_watched(self) -> bool:
+        return self._thread.is_alive()
+
+    @property
     def status(self) -> Status:
         with self._change:
             return replace(self._status, counts=replace(self._status.counts))
@@ -168,7 +172,10 @@ class Camera:
         tries = 0
         while not self._closing:
             began = time.monotonic()
-            why = self._read_until_lost()
+            try:
+                why = self._read_until_lost()
+            except Exception as exc:  # no handles, no memory: the next opening may have them
+                why = f"{type(exc).__name__}: {exc}"
             self._forget_frames()
             self._become("lost", why)
             if time.monotonic() - began > self.patience.settled:
@@ -232,7 +239,9 @@ class Camera:
             return
         counts.given += 1
         pixels = reader.slots.view(message.slot, message.height, message.width)
-        frame = Frame(pixels, counts.received, message.taken_ns / 1e9, message.slot, reader)
+        # A picture that stands still may have frozen when it first came.
+        taken = message.taken_ns / 1e9 - message.frozen_ms / 1e3
+        frame = Frame(pixels, counts.received, taken, message.slot, reader)
         with self._change:
             self._frames.append(frame)
             while len(self._frames) > KEPT:

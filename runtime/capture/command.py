@@ -14,6 +14,8 @@ from runtime.errors import UsageError
 
 if TYPE_CHECKING:
     from runtime.bundle_files import LoadedBundle
+    from runtime.capture.address import Address
+    from runtime.capture.camera_profile import Profile
     from runtime.capture.station import Station
     from runtime.web.server import Listening
 
@@ -50,7 +52,7 @@ def run_camera(source: str, bundle: LoadedBundle, backend: str, settings: Camera
 
     listening = _listening(settings)
     profile = Profile() if settings.profile is None else read_profile(settings.profile)
-    address = parse_address(source or profile.device)
+    address = parse_address(source or profile.device, absent=settings.headless)
     journal = Journal(settings.log)
     limits = Limits(settings.keep_days, settings.keep_mb)
     with Store(settings.store or default_store(), settings.key, limits) as store:
@@ -62,7 +64,7 @@ def run_camera(source: str, bundle: LoadedBundle, backend: str, settings: Camera
                     "bundle": f"{bundle.spec.name} {bundle.spec.version} ({bundle.digest[:12]})",
                     "backend": chain.backend.name,
                     "camera": address.name,
-                    "profile": profile.model_dump(mode="json", by_alias=True, exclude_none=True),
+                    "profile": _told(profile, address),
                 }
             )
             try:
@@ -74,6 +76,12 @@ def run_camera(source: str, bundle: LoadedBundle, backend: str, settings: Camera
                 store.end(session)
                 journal.note("ended")
                 journal.close()
+
+
+def _told(profile: Profile, address: Address) -> dict[str, object]:
+    """For the records: as the camera was set up, and no password of its address."""
+    shown = profile.model_copy(update={"device": address.name})
+    return shown.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
 def _listening(settings: CameraSettings) -> Listening | None:

@@ -7,6 +7,7 @@ pictures to one pipe; their size it tells on its standard output, before the fir
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 import select
@@ -35,6 +36,7 @@ CSI = (
 CAPS = re.compile(
     rb"GstFdSink:dermedge.*caps = video/x-raw.*width=\(int\)(\d+), height=\(int\)(\d+)"
 )
+PR_SET_PDEATHSIG = 1
 START_SECONDS, SILENCE_SECONDS = 10.0, 5.0
 
 
@@ -59,6 +61,8 @@ class GStreamer(Source):
                 stderr=subprocess.STDOUT,
                 pass_fds=(theirs,),
                 start_new_session=True,
+                # Where this reader is killed, nobody calls close. It has no other thread.
+                preexec_fn=_end_with_parent,  # noqa: PLW1509
             )
         finally:
             os.close(theirs)
@@ -135,6 +139,10 @@ class GStreamer(Source):
         if self._process.stdout is not None:
             self._process.stdout.close()
         os.close(self._pictures)
+
+
+def _end_with_parent() -> None:
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _last_error(said: bytes | bytearray) -> str:

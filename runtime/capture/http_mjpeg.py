@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import ssl
 from collections import deque
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, InvalidURL
 from urllib.parse import unquote, urlsplit
 
 import numpy as np
@@ -97,4 +97,6 @@ def _response(connection: HTTPConnection, address: Address) -> HTTPResponse:
 
 
 def _words(exc: Exception) -> str:
+    if isinstance(exc, InvalidURL):  # it would repeat the address, and with it a password
+        return "an address with characters that it may not have"
     return str(exc) or type(exc).__name__

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from runtime.preprocess import Image
 
 STALE_MS = 500.0  # an older frame is neither looked at nor judged
+LATE_SECONDS = 2.0  # between a request and its turn: by then something else may be in sight
 CHOICE_SECONDS = 0.4  # how far back a capture may reach for a sharper frame
 WAIT_SECONDS = 0.1
 PACE = 20  # looks that the rate is taken over
@@ -199,33 +200,39 @@ class Loop:
         return time.monotonic() - started
 
     def _work_on(self, task: _Task) -> None:
+        if not task.answer.set_running_or_notify_cancel():
+            return  # whoever asked has gone
         try:
             task.answer.set_result(task.work())
         except DermedgeError as error:
             task.answer.set_exception(error)
+        except BaseException as error:
+            task.answer.set_exception(NotCaptured("The chain failed.", got=repr(error)))
+            raise
 
     def _capture(self, metadata: Mapping[str, object], count: int, asked: float) -> Captured:
+        """Frames are copied: held while they are judged, they would leave the camera no room."""
+        if time.monotonic() - asked > LATE_SECONDS:
+            raise NotCaptured(
+                "The networks were busy for too long: what is seen now is not what was asked for.",
+                remedy="capture once more",
+            )
         with self.camera.recent(CHOICE_SECONDS) as frames:
             fresh = [frame for frame in frames if frame.age_ms <= STALE_MS]
-            if not fresh:
-                status = self.camera.status
-                raise NotCaptured(
-                    "There is no live picture to judge.",
-                    got=f"the camera is {status.state}" + (f": {status.why}" if status.why else ""),
-                    remedy="wait until the picture moves again, then capture once more",
-                )
-            chosen = self._sharpest(fresh, count)
-            age_ms = max(frame.age_ms for frame in chosen)
-            judged = [
-                Judged(frame.pixels, self.chain.analyse(frame.pixels, metadata)) for frame in chosen
-            ]
-            best = fuse(self.chain, judged)
-            analysis = replace(
-                best.analysis,
-                result=best.analysis.result.model_copy(update={"frame_age_ms": round(age_ms, 1)}),
+            chosen = [(f.pixels.copy(), f.taken) for f in self._sharpest(fresh, count)]
+        if not chosen:
+            status = self.camera.status
+            raise NotCaptured(
+                "There is no live picture to judge.",
+                got=f"the camera is {status.state}" + (f": {status.why}" if status.why else ""),
+                remedy="wait until the picture moves again, then capture once more",
             )
-            waited = (time.monotonic() - asked) * 1e3
-            return Captured(best.frame.copy(), analysis, age_ms, waited)
+        age_ms = (time.monotonic() - min(taken for _, taken in chosen)) * 1e3
+        judged = [Judged(pixels, self.chain.analyse(pixels, metadata)) for pixels, _ in chosen]
+        best = fuse(self.chain, judged)
+        result = best.analysis.result.model_copy(update={"frame_age_ms": round(age_ms, 1)})
+        waited = (time.monotonic() - asked) * 1e3
+        return Captured(best.frame, replace(best.analysis, result=result), age_ms, waited)
 
     def _sharpest(self, frames: list[Frame], count: int) -> list[Frame]:
         """Measured within the lesion that was last seen: its surroundings may be sharper."""
@@ -242,9 +249,9 @@ class Loop:
     def _refuse_all(self, why: str) -> None:
         with suppress(Empty):
             while True:
-                self._tasks.get_nowait().answer.set_exception(
-                    NotCaptured("Nothing was captured.", got=why)
-                )
+                answer = self._tasks.get_nowait().answer
+                if answer.set_running_or_notify_cancel():
+                    answer.set_exception(NotCaptured("Nothing was captured.", got=why))
 
 
 def _rate(ended: list[float]) -> float:

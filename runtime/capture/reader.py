@@ -28,6 +28,7 @@ from runtime.specs import Spec
 
 PR_SET_PDEATHSIG = 1
 MOST_WORDS = 1000  # of a reason
+SILENCE_NS = 500_000_000
 GLANCE = 8  # every so many pixels are looked at to tell one frame from the next
 
 
@@ -37,6 +38,38 @@ class Job(Spec):
     memory: int  # the descriptor of the slots
     slots: int
     channel: int  # the descriptor of the socket
+
+
+class Backlog:
+    """After a silence, what comes first was kept on the way, and is as old as the silence was long.
+
+    It comes faster than a camera sends. Frames are pictures of now again when they come at their
+    usual pace, or when as much time has passed as was missed.
+    """
+
+    def __init__(self) -> None:
+        self._last: int | None = None
+        self._usual: float | None = None  # nanoseconds between two frames
+        self._until = 0
+
+    def holds(self, now_ns: int) -> bool:
+        """Whether the frame that came now is one of those."""
+        last, self._last = self._last, now_ns
+        if last is None:
+            return False
+        gap = now_ns - last
+        if self._usual is None:
+            self._usual = gap
+        elif gap > max(SILENCE_NS, 4 * self._usual):
+            self._until = now_ns + gap
+            return True
+        elif now_ns < self._until:
+            if gap < self._usual / 2:
+                return True
+            self._until = 0
+        else:
+            self._usual += (gap - self._usual) / 8
+        return False
 
 
 class Stillness:
@@ -89,7 +122,7 @@ def read_all(source: Source, slots: Slots, channel: socket.socket) -> None:
     gets when it has room again is the newest and not one that was kept for it.
     """
     free = list(range(slots.count))
-    own, number, stillness = free.pop(), 0, Stillness()
+    own, number, stillness, backlog = free.pop(), 0, Stillness(), Backlog()
     while True:
         number += 1
         try:
@@ -104,7 +137,7 @@ def read_all(source: Source, slots: Slots, channel: socket.socket) -> None:
         source.passed_over = 0
         frozen_ms = 0.0 if source.still else stillness.of(frame, taken_ns)
         free += handed_back(channel)
-        if not free:
+        if not free or (not source.still and backlog.holds(taken_ns)):
             continue
         height, width = frame.shape[:2]
         say(

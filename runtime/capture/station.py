@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import statistics
+import time
 from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import TimeoutError as TookTooLong
@@ -15,7 +17,7 @@ import cv2
 
 from runtime.capture.loop import NotCaptured
 from runtime.capture.watch import Journal
-from runtime.errors import DermedgeError
+from runtime.errors import DermedgeError, InputError
 from runtime.overlay import outline_shares
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 FIELDS = ("age", "sex", "site")  # of a patient, that networks may be told of; an id never is
 PACKING = [cv2.IMWRITE_PNG_COMPRESSION, 1]  # lossless; packing it harder would keep people waiting
 ANSWER_SECONDS = 60.0
+SWEEP_SECONDS = 60.0  # between two looks at what is too old: it reads the whole store
 REMEMBERED = 500  # captures that the percentiles are taken over
 
 
@@ -39,6 +42,7 @@ class Station:
     frames: int = 1
     journal: Journal = field(default_factory=lambda: Journal(None))
     captured: int = 0  # in this session
+    _swept: float = field(default_factory=time.monotonic)
     waited_ms: deque[float] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
 
     @property
@@ -57,6 +61,7 @@ class Station:
         return number, captured
 
     def _capture(self, patient: Mapping[str, object]) -> tuple[int, Captured]:
+        check_patient(patient)
         metadata = metadata_of(patient, self.bundle)
         self.store.check_room()
         try:
@@ -66,7 +71,12 @@ class Station:
         number = self._keep(captured, patient)
         self.captured += 1
         self.waited_ms.append(captured.waited_ms)
-        self.store.apply_limits()
+        if time.monotonic() - self._swept > SWEEP_SECONDS:
+            self._swept = time.monotonic()
+            try:
+                self.store.apply_limits()
+            except (DermedgeError, OSError) as error:  # the capture is kept all the same
+                self.journal.note("retention failed", what=str(error))
         return number, captured
 
     def percentiles(self) -> dict[str, float]:
@@ -95,6 +105,20 @@ def as_png(frame: Image) -> bytes:
     if not done:
         raise DermedgeError("The picture cannot be packed.", got=str(frame.shape))
     return packed.tobytes()
+
+
+def check_patient(patient: Mapping[str, object]) -> None:
+    """What is kept must be readable by all that reads it later."""
+    for name, value in patient.items():
+        try:
+            f"{name}{value}".encode()
+            json.dumps(value, allow_nan=False)
+        except ValueError as exc:
+            raise InputError(
+                f"The field {name!a} cannot be kept.",
+                got=ascii(value),
+                expected="text, a finite number or nothing",
+            ) from exc
 
 
 def metadata_of(patient: Mapping[str, object], bundle: Bundle) -> dict[str, object]:

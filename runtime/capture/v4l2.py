@@ -18,7 +18,7 @@ from pathlib import Path
 CAPTURE, STREAMING = 0x1, 0x04000000  # capabilities
 VIDEO = 1  # the type of buffers
 NEXT_CONTROL = 0x80000000
-DISABLED = 0x1
+DISABLED, READ_ONLY, INACTIVE = 0x1, 0x4, 0x10
 INTEGER, BOOLEAN, MENU = 1, 2, 3
 MOST = 200  # of anything that is listed
 
@@ -181,7 +181,7 @@ def _controls(camera: int) -> Iterator[Control]:
         except OSError:
             return
         number, kind, name, low, high, step, usual, flags, *_ = CONTROL.unpack(answer)
-        if kind in (INTEGER, BOOLEAN, MENU) and not flags & DISABLED:
+        if kind in (INTEGER, BOOLEAN, MENU) and not flags & (DISABLED | READ_ONLY | INACTIVE):
             try:
                 value = VALUE.unpack(_ask(camera, GET_CONTROL, VALUE.pack(number, 0)))[1]
             except OSError:

@@ -27,7 +27,8 @@ LOG_BYTES, LOG_FILES = 2_000_000, 5
 
 
 def goes_round(loop: Loop) -> bool:
-    return loop.failed is None and time.monotonic() - loop.beat < HUNG_SECONDS
+    well = loop.failed is None and loop.camera.is_watched
+    return well and time.monotonic() - loop.beat < HUNG_SECONDS
 
 
 class Notifier:

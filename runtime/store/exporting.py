@@ -44,7 +44,8 @@ def write_captures(store: Store, session: str | None, kind: str, file: IO[bytes]
     if kind == ".zip":
         _write_zip(store, captures, file)
     else:
-        file.write((_csv if kind == ".csv" else _jsonl)(captures).encode())
+        text = (_csv if kind == ".csv" else _jsonl)(captures)
+        file.write(text.encode("utf-8", "backslashreplace"))
     return len(captures)
 
 

@@ -81,6 +81,9 @@ class Store:
         with ExitStack() as stack:
             try:
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                if writable:
+                    folder.chmod(0o700)
+                    os.close(os.open(folder / "store.db", os.O_CREAT | os.O_RDWR, 0o600))
                 self.pictures = Pictures(folder / "pictures")
                 if writable:
                     stack.callback(os.close, _lock(folder / "lock"))
@@ -193,7 +196,12 @@ class Store:
         from runtime.store.verifying import problems
 
         with self._lock:
-            yield from problems(self._base, self.pictures)
+            self._base.execute("BEGIN")  # one moment for the log and for what it tells of
+            try:
+                found = list(problems(self._base, self.pictures))
+            finally:
+                self._base.execute("COMMIT")
+        yield from found
 
     def last_hash(self) -> str:
         with self._lock:
@@ -231,7 +239,8 @@ class Store:
             used += place.stat().st_size if place.exists() else 0
             if used > room or time < oldest:
                 beyond.append((number, image))
-        return beyond[::-1]
+        newest = rows[0][0] if rows else None  # it may have just been acknowledged
+        return [each for each in beyond[::-1] if each[0] != newest]
 
     def _named(self, image: str) -> bool:
         query = "SELECT 1 FROM captures WHERE image = ? LIMIT 1"

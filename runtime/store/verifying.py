@@ -17,6 +17,7 @@ PARTS = ("record", "patient", "outline")
 def problems(base: sqlite3.Connection, pictures: Pictures) -> Iterator[str]:
     told: dict[int, dict[str, Any]] = {}  # what the log says of each capture
     removed: set[int] = set()
+    sessions: dict[str, tuple[str, str | None, object]] = {}  # begun, ended, facts
     previous = audit.START
     for number, (entry, written) in enumerate(audit.entries(base), start=1):
         if entry.number != number or entry.previous != previous or entry.hash != written:
@@ -25,10 +26,26 @@ def problems(base: sqlite3.Connection, pictures: Pictures) -> Iterator[str]:
         previous = written
         detail = json.loads(entry.detail)
         if entry.event == "captured":
-            told[detail["capture"]] = detail
+            told[detail["capture"]] = {**detail, "time": entry.time}
         elif entry.event == "removed":
             removed.add(detail["capture"])
+        elif entry.event == "session begun":
+            sessions[detail["session"]] = (entry.time, None, detail["facts"])
+        elif entry.event == "session ended":
+            begun, _, facts = sessions[detail["session"]]
+            sessions[detail["session"]] = (begun, entry.time, facts)
+    yield from _sessions(base, sessions)
     yield from _captures(base, pictures, told, removed)
+
+
+def _sessions(
+    base: sqlite3.Connection, told: dict[str, tuple[str, str | None, object]]
+) -> Iterator[str]:
+    rows = base.execute("SELECT id, started, ended, facts FROM sessions").fetchall()
+    there = {name: (started, ended, json.loads(facts)) for name, started, ended, facts in rows}
+    for name in sorted(told.keys() | there.keys()):
+        if told.get(name) != there.get(name):
+            yield f"session {name[:8]}: it is not as the audit log says"
 
 
 def _captures(
@@ -38,13 +55,15 @@ def _captures(
     removed: set[int],
 ) -> Iterator[str]:
     found = set()
-    for number, image, *stored in base.execute(
-        f"SELECT number, image, {', '.join(PARTS)} FROM captures ORDER BY number"
+    for number, session, time, image, *stored in base.execute(
+        f"SELECT number, session, time, image, {', '.join(PARTS)} FROM captures ORDER BY number"
     ):
         found.add(number)
         detail = told.get(number)
         if detail is None:
             yield f"capture {number}: the audit log does not know it"
+        elif (session, time) != (detail["session"], detail["time"]):
+            yield f"capture {number}: its session or its time was changed"
         elif number in removed:
             if any(content is not None for content in (image, *stored)):
                 yield f"capture {number}: the log says it was removed, and it is there"

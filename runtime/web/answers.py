@@ -73,6 +73,8 @@ def device(station: Station) -> dict[str, Any]:
         "camera": {"name": station.camera, "what": seen.camera.what, "state": seen.camera.state},
         "counts": {
             "received": seen.camera.counts.received,
+            "given": seen.camera.counts.given,
+            "unread": seen.camera.counts.unread,
             "damaged": seen.camera.counts.damaged,
             "frozen": seen.camera.counts.frozen,
             "openings": seen.camera.counts.openings,

@@ -40,6 +40,7 @@ TYPES = {
     ".svg": "image/svg+xml",
 }
 EVENT_SECONDS, WAIT_SECONDS = 0.1, 1.0
+MOST_JUDGED = 2  # pictures from elsewhere at once: they are large, and captures go before
 MOST_STREAMS = 16  # browsers that look on at once
 SIDES = range(64, 4097)
 STATUS: tuple[tuple[type[DermedgeError], int], ...] = (
@@ -82,7 +83,7 @@ class Screen:
         self._pictures = LivePictures(station.loop.camera)
         self._files = {file.name: file.read_bytes() for file in STATIC.iterdir()}
         self._figures = Figures(station)
-        self._streams = 0
+        self._streams = self._judging = 0
 
     async def page(self, request: Request) -> Response:
         return self._file("index.html")
@@ -203,10 +204,15 @@ class Screen:
         """A clinic's own software: a picture as the body, age, sex and site in the query."""
         patient = dict(request.query_params)
         metadata = metadata_of(patient, self.station.bundle)
-        data = await _body(request)
-        frame = await run_in_threadpool(decode_image, data, "the picture")
-        answer = self.station.loop.judge(frame, metadata)
-        analysis = await asyncio.wrap_future(answer)
+        if self._judging >= MOST_JUDGED:
+            return JSONResponse({"what": "Other pictures are being judged; try again."}, 503)
+        self._judging += 1
+        try:
+            data = await _body(request)
+            frame = await run_in_threadpool(decode_image, data, "the picture")
+            analysis = await asyncio.wrap_future(self.station.loop.judge(frame, metadata))
+        finally:
+            self._judging -= 1
         return Response(analysis.result.to_json(), media_type="application/json")
 
 

@@ -22,8 +22,10 @@ OWN_HEADER = "x-dermedge"
 SAFE = frozenset({"GET", "HEAD"})
 MOST_BYTES: Mapping[str, int] = {"/api/infer": 64_000_000}
 USUAL_BYTES = 100_000
+BEARER = "a token in a header"
 RATES: Mapping[str, tuple[float, float]] = {  # a second, and how many at once
     "/login": (0.2, 5),
+    BEARER: (0.2, 5),
     "/api/captures": (2, 6),
     "/api/infer": (5, 10),
 }
@@ -79,7 +81,7 @@ class Guard:
 
     def _refusal(self, scope: Scope, headers: Headers) -> ASGIApp | None:
         path, method = scope["path"], scope["method"]
-        if headers.get("host", "") not in self.policy.hosts:
+        if headers.get("host", "").lower() not in self.policy.hosts:
             return _no(421, "This screen is not reached by that name.")
         if int(_number(headers.get("content-length"))) > _most_bytes(path):
             return _no(413, "The request is too large.")
@@ -88,6 +90,8 @@ class Guard:
         if headers.get("sec-fetch-site", "none") == "cross-site" and path != "/":
             return _no(403, "Another site asked for this.")
         if not _is_open(path) and not self.policy.admits(headers):
+            if "authorization" in headers and not self._in_time(BEARER):
+                return _no(429, "Too many wrong tokens; wait a moment.")
             wants_page = "text/html" in headers.get("accept", "")
             return RedirectResponse("/login", 303) if wants_page else _no(401, "A token is needed.")
         if method not in SAFE and not self._in_time(path):

@@ -39,4 +39,5 @@ class Policy:
             jar.load(headers.get("cookie", ""))
         except CookieError:
             return False
-        return COOKIE in jar and hmac.compare_digest(jar[COOKIE].value, self.cookie)
+        given = jar[COOKIE].value.encode() if COOKIE in jar else b""
+        return hmac.compare_digest(given, self.cookie.encode())

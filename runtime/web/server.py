@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,11 +16,13 @@ from runtime.errors import UsageError, missing_extra
 from runtime.web.policy import Policy
 
 if TYPE_CHECKING:
+    import uvicorn
+
     from runtime.capture.station import Station
 
 SHORTEST_TOKEN = 20
 STOP_SECONDS = 3
-BACKLOG = 64
+BACKLOG, MOST_CONNECTIONS = 64, 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +109,24 @@ def serving(station: Station, listening: Listening) -> Iterator[str]:
         access_log=False,  # addresses of pictures are nobody's business
         server_header=False,
         lifespan="off",
+        limit_concurrency=MOST_CONNECTIONS,
         timeout_graceful_shutdown=STOP_SECONDS,
         ssl_certfile=listening.certificate,
         ssl_keyfile=listening.key,
     )
     server = uvicorn.Server(config)
-    thread = Thread(target=server.run, args=([listener],), name="screen", daemon=True)
+    failures: list[Exception] = []
+    thread = Thread(target=_serve, args=(server, listener, failures), name="screen", daemon=True)
     thread.start()
+    while not server.started and thread.is_alive():
+        time.sleep(0.01)
+    if not server.started:
+        listener.close()
+        raise UsageError(
+            "The screen cannot be served.",
+            got="; ".join(map(str, failures)) or "the server ended at once",
+            remedy="look at certificate and key; docs/threat-model.md says how to make them",
+        )
     try:
         shown = f"[{host}]" if ":" in host else host
         yield f"{listening.scheme}://{shown}:{port}/"
@@ -120,6 +134,13 @@ def serving(station: Station, listening: Listening) -> Iterator[str]:
         server.should_exit = True
         thread.join(2 * STOP_SECONDS)
         listener.close()
+
+
+def _serve(server: uvicorn.Server, listener: socket.socket, failures: list[Exception]) -> None:
+    try:
+        server.run([listener])
+    except Exception as exc:  # said by the thread that waits for it
+        failures.append(exc)
 
 
 def _listener(listening: Listening) -> socket.socket:
@@ -144,5 +165,5 @@ def _hosts(host: str, port: int) -> frozenset[str]:
     elif host in ("0.0.0.0", "::"):
         names |= {socket.gethostname(), socket.getfqdn(), f"{socket.gethostname()}.local"}
         names |= {str(each[4][0]) for each in socket.getaddrinfo(socket.gethostname(), None)}
-    shown = {f"[{name}]" if ":" in name else name for name in names}
+    shown = {f"[{name}]" if ":" in name else name.lower() for name in names}
     return frozenset(f"{name}:{port}" for name in shown) | (shown if port in (80, 443) else set())

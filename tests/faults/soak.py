@@ -81,7 +81,8 @@ def judge(samples: np.ndarray, device: dict[str, Any]) -> int:
     error = float(rest.std() / (hours.std() * np.sqrt(len(late)) + 1e-9))
     handles = int(late[-1, 2] - late[0, 2])
     counts = device["counts"]
-    balance = counts["received"] - counts["good"] - counts["rejected"] - counts["dropped"]
+    fates = ("given", "frozen", "unread", "damaged")
+    balance = counts["received"] - sum(counts[fate] for fate in fates)
     captures = {name: round(value) for name, value in device["captures"].items()}
     print(f"Memory: {late[0, 1]:.1f} to {late[-1, 1]:.1f} MB, {slope:+.2f} ± {2 * error:.2f} MB/h.")
     print(f"Handles: {handles:+d}. Frames: {counts}; unaccounted for: {balance}.")

@@ -48,14 +48,17 @@ const capture = async (captured) => {
   button.disabled = true;
   byId("capture-word").textContent = say("capturing");
   byId("trouble").replaceChildren();
+  let kept = null;
   try {
-    captured(await send("/api/captures", patient()));
+    kept = await send("/api/captures", patient());
   } catch (error) {
-    const lines = error instanceof Refused ? error.lines : [say("state_gone")];
-    byId("trouble").textContent = [say("not_captured"), ...lines].join(". ");
+    const refused = error instanceof Refused;
+    const lines = refused ? [say("not_captured"), ...error.lines] : [say("not_confirmed")];
+    byId("trouble").textContent = lines.join(". ");
   } finally {
     busy = false;
     button.disabled = state !== "live";
     byId("capture-word").textContent = say("capture");
   }
+  if (kept !== null) captured(kept);
 };

@@ -42,10 +42,16 @@ export const listen = (seen) => {
     clearTimeout(timer);
     timer = setTimeout(() => seen(null), SILENCE_MS);
   };
-  const source = new EventSource("/api/events");
-  source.onmessage = (event) => {
-    wait();
-    seen(JSON.parse(event.data));
+  const open = () => {
+    const source = new EventSource("/api/events");
+    source.onmessage = (event) => {
+      wait();
+      seen(JSON.parse(event.data));
+    };
+    source.onerror = () => {
+      if (source.readyState === EventSource.CLOSED) setTimeout(open, SILENCE_MS);
+    };
   };
+  open();
   wait();
 };

@@ -43,6 +43,7 @@ const words = {
   capture_key: "Space",
   capturing: "Judging …",
   not_captured: "Not captured",
+  not_confirmed: "The device did not answer: look into the history before you capture again",
   again: "Next capture",
   kept: "Kept as number {number}",
 

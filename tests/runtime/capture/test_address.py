@@ -65,6 +65,20 @@ def test_what_is_no_camera(
     assert said in str(caught.value)
 
 
+def test_a_device_that_is_waited_for_may_be_absent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runtime.capture.address.cameras", list)
+    assert parse_address("", absent=True).where == "/dev/video0"
+    assert parse_address("/dev/video77", absent=True).where == "/dev/video77"
+    with pytest.raises(UsageError):
+        parse_address("/dev/shm/..", absent=True)
+
+
+def test_an_address_that_is_not_understood_is_not_repeated() -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_address("rtsp://user:pa/ss@cam/live")
+    assert "pa" not in str(caught.value).replace("password", "").replace("PATH", "")
+
+
 @given(SECRETS, SECRETS)
 def test_a_password_is_in_no_name(user: str, secret: str) -> None:
     for url in (f"rtsp://{user}:{secret}@10.0.0.9/x", f"http://10.0.0.9/x?key={secret}"):

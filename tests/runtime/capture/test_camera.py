@@ -137,6 +137,32 @@ def test_a_frozen_camera_gives_nothing_however_often_it_is_opened() -> None:
         assert counts.frozen > 3
 
 
+def test_a_picture_that_freezes_is_as_old_as_it_is() -> None:
+    with network_camera() as served, watch(served.url, replace(QUICK, frozen=30.0)) as camera:
+        until(lambda: live(camera), "no frame")
+        served.way = "frozen"
+
+        def old() -> bool:
+            with camera.newest(timeout=1.0) as frame:
+                return frame is not None and frame.age_ms > 600
+
+        until(old, "every repetition counts as new")
+
+
+def test_trouble_with_the_reader_is_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when no handle is left: later there may be."""
+    monkeypatch.setattr("runtime.capture.camera.ReaderProcess", _no_handle)
+    with watch("synthetic:320x240@30") as camera:
+        until(lambda: "Too many open files" in (camera.status.why or ""), "no reason")
+        assert camera.is_watched
+        monkeypatch.undo()
+        until(lambda: live(camera), "it does not recover")
+
+
+def _no_handle(*_: object) -> None:
+    raise OSError(24, "Too many open files")
+
+
 def test_a_connection_that_breaks_off_is_made_again() -> None:
     with network_camera() as served, watch(served.url) as camera:
         until(lambda: live(camera), "no frame")

@@ -161,6 +161,66 @@ def test_what_cannot_be_judged_is_not_captured(
         assert loop.view().look is None, "an old outline over no picture"
 
 
+def test_a_slow_chain_does_not_stall_the_camera(
+    bundle: LoadedBundle, served: NetworkCamera, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running(bundle, served.url) as loop:
+        good(loop)
+        judge = loop.chain.analyse
+
+        def slowly(*given: object) -> object:
+            time.sleep(2.0)
+            return judge(*given)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(loop.chain, "analyse", slowly)
+        answer, states = loop.capture(frames=5), set()
+        while not answer.done():
+            states.add(loop.camera.status.state)
+            time.sleep(0.02)
+        assert answer.result().analysis.result.status == "ok"
+        assert states == {"live"}
+        assert loop.camera.status.counts.openings == 1
+
+
+def test_what_waited_too_long_is_not_captured(
+    bundle: LoadedBundle, served: NetworkCamera, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By then another lesion may be in sight."""
+    monkeypatch.setattr("runtime.capture.loop.LATE_SECONDS", 0.3)
+    with running(bundle, served.url) as loop:
+        good(loop)
+        slow = loop._do(lambda: time.sleep(1.0))
+        late = loop.capture()
+        with pytest.raises(NotCaptured, match="busy for too long"):
+            late.result(PATIENT_SECONDS)
+        assert slow.done()
+        assert loop.capture().result(PATIENT_SECONDS)
+
+
+def test_whoever_asked_and_went_away_does_no_harm(
+    bundle: LoadedBundle, served: NetworkCamera
+) -> None:
+    with running(bundle, served.url) as loop:
+        good(loop)
+        loop._do(lambda: time.sleep(0.3))
+        assert loop.capture().cancel()
+        assert loop.capture().result(PATIENT_SECONDS)
+
+
+def test_a_chain_that_fails_tells_who_waits(bundle: LoadedBundle, served: NetworkCamera) -> None:
+    raised = False
+    try:
+        with running(bundle, served.url) as loop:
+            good(loop)
+            answer = loop._do(lambda: 1 / 0)
+            with pytest.raises(NotCaptured, match="chain failed"):
+                answer.result(PATIENT_SECONDS)
+            until(lambda: loop.failed is not None, "it goes on as if nothing had been")
+    except ZeroDivisionError:
+        raised = True  # at the end, by the loop itself
+    assert raised
+
+
 def test_every_frame_is_accounted_for(bundle: LoadedBundle, served: NetworkCamera) -> None:
     with running(bundle, served.url) as loop:
         for way in ("well", "burst", "garbage", "half", "well"):

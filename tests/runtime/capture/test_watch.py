@@ -44,8 +44,11 @@ def heard(listening: socket.socket) -> list[str]:
             return found
 
 
-def loop(age: float = 0.0, failed: BaseException | None = None) -> SimpleNamespace:
-    return SimpleNamespace(beat=time.monotonic() - age, failed=failed)
+def loop(
+    age: float = 0.0, failed: BaseException | None = None, watched: bool = True
+) -> SimpleNamespace:
+    camera = SimpleNamespace(is_watched=watched)
+    return SimpleNamespace(beat=time.monotonic() - age, failed=failed, camera=camera)
 
 
 def test_the_watchdog_hears_of_a_loop_that_goes_round(systemd: socket.socket) -> None:
@@ -56,7 +59,9 @@ def test_the_watchdog_hears_of_a_loop_that_goes_round(systemd: socket.socket) ->
     assert heard(systemd) == ["READY=1", "STATUS=live", "WATCHDOG=1"], "no more than was asked for"
 
 
-@pytest.mark.parametrize("broken", [loop(age=100.0), loop(failed=RuntimeError())])
+@pytest.mark.parametrize(
+    "broken", [loop(age=100.0), loop(failed=RuntimeError()), loop(watched=False)]
+)
 def test_of_one_that_does_not_it_hears_nothing(
     systemd: socket.socket, broken: SimpleNamespace
 ) -> None:

@@ -126,6 +126,14 @@ def test_forms_that_are_none(screen: Screen, body: bytes) -> None:
     assert answer.json["what"]
 
 
+@pytest.mark.parametrize("body", [rb'{"note": "\ud83d"}', b'{"age": NaN}', b'{"age": 1e999}'])
+def test_what_could_not_be_read_again_is_not_kept(screen: Screen, body: bytes) -> None:
+    before = len(screen.ask("/api/captures").json)
+    assert screen.ask("/api/captures", "POST", body, OWN).status == 422
+    assert len(screen.ask("/api/captures").json) == before
+    assert screen.ask("/api/export.zip").status == 200
+
+
 def test_exports(screen: Screen) -> None:
     screen.send("/api/captures", {"patient": "p7", "note": "=1+1"})
     captures = screen.ask("/api/captures").json

@@ -134,6 +134,7 @@ def test_without_the_token_nothing_is_told(locked: Screen, path: str) -> None:
     assert locked.ask(path, headers={"Authorization": "Bearer no"}).status == 401
     assert locked.ask(path, headers={"Cookie": "dermedge=no"}).status == 401
     assert locked.ask(path, headers={"Cookie": "dermedge=\x01;;="}).status == 401
+    assert locked.ask(path, headers={"Cookie": "dermedge=\xe4"}).status == 401
 
 
 def test_with_it_everything_is(locked: Screen) -> None:
@@ -160,6 +161,22 @@ def test_with_it_everything_is(locked: Screen) -> None:
 def test_guessing_is_slow(locked: Screen) -> None:
     statuses = [locked.ask("/login", "POST", b"token=guess").status for _ in range(10)]
     assert statuses[-1] == 429
+    guess = {"Authorization": "Bearer guess"}
+    statuses = [locked.ask("/api/about", headers=guess).status for _ in range(10)]
+    assert statuses[-1] == 429
+    right = {"Authorization": f"Bearer {TOKEN}"}
+    assert locked.ask("/api/about", headers=right).status == 200, "the owner is not locked out"
+
+
+def test_a_certificate_that_is_none_is_said(tmp_path: Path) -> None:
+    for name in ("token", "cert.pem", "key.pem"):
+        (tmp_path / name).write_text(TOKEN)
+    files = [tmp_path / name for name in ("token", "cert.pem", "key.pem")]
+    with (
+        pytest.raises(UsageError, match="cannot be served"),
+        running(tmp_path, Listening("127.0.0.1", 0, *files)),
+    ):
+        pass
 
 
 @pytest.mark.parametrize(
