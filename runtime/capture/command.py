@@ -44,12 +44,14 @@ def run_camera(source: str, bundle: LoadedBundle, backend: str, settings: Camera
     from runtime.capture.camera import Camera
     from runtime.capture.camera_profile import Profile, read_profile
     from runtime.capture.loop import Loop
+    from runtime.capture.memory import keep_flat
     from runtime.capture.station import Station
     from runtime.capture.watch import Journal
     from runtime.chain import open_chain
     from runtime.sessions import default_store
     from runtime.store.store import Limits, Store
 
+    keep_flat()
     listening = _listening(settings)
     profile = Profile() if settings.profile is None else read_profile(settings.profile)
     address = parse_address(source or profile.device, absent=settings.headless)
