@@ -20,6 +20,7 @@ from runtime.backends.trt_flavours import flavour
 from runtime.bundle_files import LoadedBundle
 from runtime.errors import BackendError
 from runtime.half import to_half
+from tests.calibration.quantising.conv_bundle import quantised
 from train.recipe import load_recipe
 
 pytestmark = pytest.mark.slow
@@ -67,6 +68,7 @@ def test_every_network_of_a_full_size_bundle() -> None:
                 probe = np.random.default_rng(0).random((1, *part.shape), dtype=np.float32)
                 half = to_half(graph, [{part.graph.inputs[0]: probe}])
                 assert build(half.SerializeToString(), "fp16").checked_on == "engine"
+                assert build(quantised(half), "int8").checked_on == "engine"
         except BackendError as error:
             refused[part.name] = str(error)
         gc.collect()  # the exporter leaves cycles, each with a copy of the weights
