@@ -10,6 +10,8 @@ WORKERS ?= 2
 MADE := .made-$(shell sed '/^\[tool\.ruff\]/,$$d' pyproject.toml | cat - constraints.txt | cksum | cut -d' ' -f1)
 RUNTIME := .venv/$(MADE)
 DEV := .venv-dev/$(MADE)
+# In a variable, because a comma would end the argument that it is given as.
+LEAN := .[cpu,web]
 PY := .venv/bin/python
 PY_DEV := .venv-dev/bin/python
 
@@ -55,7 +57,7 @@ clean: ## what was built and measured here; the two environments stay
 	find runtime train calibration export tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(RUNTIME):
-	$(call environment,.venv,.[cpu,web])
+	$(call environment,.venv,$(LEAN))
 
 $(DEV):
 	$(call environment,.venv-dev,.[dev])
