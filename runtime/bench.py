@@ -134,7 +134,7 @@ def _print_camera(found: dict[str, Any]) -> None:
         "age of the frame when it was judged": "frame_age_ms",
     }
     for words, name in rows.items():
-        table.add_row(words, *(f"{value:.1f}" for value in found[name].values()))
+        table.add_row(words, *(f"{found[name][key]:.1f}" for key in ("p50", "p90", "p99")))
     console.print(table)
     added, chain = found["added_by_loop_ms"]["p50"], found["chain_ms"]["p50"]
     console.print(f"The loop adds {added:.1f} ms, {added / chain:.0%} of the chain's own time.")

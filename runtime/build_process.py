@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING, Any
 
 from runtime import errors
+from runtime.child_process import same_source
 from runtime.errors import BackendError, DermedgeError
 
 if TYPE_CHECKING:
     from runtime.backends.engine_key import PlanRecord
     from runtime.build_worker import Job
 
-ROOT = Path(__file__).parents[1]
 PROGRAM = [sys.executable, "-m", "runtime.build_worker"]
 TAIL = 3  # lines of a crashed worker's last words
 Progress = Callable[[str, float | None], None]
@@ -42,7 +40,7 @@ def build_engine(job: Job, progress: Progress = lambda phase, share: None) -> Ou
             stderr=words,
             text=True,
             encoding="utf-8",
-            env=_environment(),
+            env=same_source(),
         )
         try:
             outcome = _listen(worker, job, progress)
@@ -74,12 +72,6 @@ def _listen(worker: subprocess.Popen[str], job: Job, progress: Progress) -> Outc
             else:
                 progress(str(message["phase"]), float(message["share"]))
     return None
-
-
-def _environment() -> dict[str, str]:
-    """The worker runs the same source as this process, wherever it was started."""
-    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-    return {**os.environ, "PYTHONPATH": path}
 
 
 def _raised(facts: Mapping[str, Any]) -> DermedgeError:

@@ -29,13 +29,17 @@ LOST_SHARE = 0.02  # of the announced frames may be missing: some files announce
 def video(path: Path, every: float) -> Sources:
     """`every` is in seconds; 0 takes every frame."""
     capture = _open(path)
-    rate = capture.get(cv2.CAP_PROP_FPS)
-    rate = rate if math.isfinite(rate) and 1 <= rate <= 1000 else FALLBACK_RATE
+    rate = rate_of(capture)
     announced = max(int(capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0)
     step = max(every * rate, 1.0)
     name = safe_name(path.name)
     items = _frames(capture, name, _sha256(path), step, announced)
     return Sources("video", path, (name,), items, math.ceil(announced / step) or None)
+
+
+def rate_of(capture: cv2.VideoCapture) -> float:
+    rate = float(capture.get(cv2.CAP_PROP_FPS))
+    return rate if math.isfinite(rate) and 1 <= rate <= 1000 else FALLBACK_RATE
 
 
 def _open(path: Path) -> cv2.VideoCapture:

@@ -7,7 +7,6 @@ pictures to one pipe; their size it tells on its standard output, before the fir
 
 from __future__ import annotations
 
-import ctypes
 import os
 import re
 import select
@@ -22,6 +21,7 @@ import numpy as np
 
 from runtime.capture.address import Address
 from runtime.capture.source import Place, Source, SourceLost
+from runtime.child_process import end_with_parent
 from runtime.preprocess import Image
 
 PROGRAM = "gst-launch-1.0"
@@ -36,7 +36,6 @@ CSI = (
 CAPS = re.compile(
     rb"GstFdSink:dermedge.*caps = video/x-raw.*width=\(int\)(\d+), height=\(int\)(\d+)"
 )
-PR_SET_PDEATHSIG = 1
 START_SECONDS, SILENCE_SECONDS = 10.0, 5.0
 
 
@@ -62,7 +61,7 @@ class GStreamer(Source):
                 pass_fds=(theirs,),
                 start_new_session=True,
                 # Where this reader is killed, nobody calls close. It has no other thread.
-                preexec_fn=_end_with_parent,  # noqa: PLW1509
+                preexec_fn=end_with_parent,  # noqa: PLW1509
             )
         finally:
             os.close(theirs)
@@ -139,10 +138,6 @@ class GStreamer(Source):
         if self._process.stdout is not None:
             self._process.stdout.close()
         os.close(self._pictures)
-
-
-def _end_with_parent() -> None:
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _last_error(said: bytes | bytearray) -> str:

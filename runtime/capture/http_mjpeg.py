@@ -8,11 +8,9 @@ from collections import deque
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, InvalidURL
 from urllib.parse import unquote, urlsplit
 
-import numpy as np
-
 from runtime.capture.address import Address
 from runtime.capture.multipart import Parts, boundary_of
-from runtime.capture.source import FrameDamaged, Place, Source, SourceLost
+from runtime.capture.source import FrameDamaged, Place, Source, SourceLost, put
 from runtime.decode import decode_image
 from runtime.errors import InputError
 from runtime.preprocess import Image
@@ -44,9 +42,7 @@ class HttpMjpeg(Source):
             picture = decode_image(pictures[-1], "the picture")
         except InputError as error:
             raise FrameDamaged("A picture is damaged.", got=error.one_line) from error
-        target = place(*picture.shape[:2])
-        np.copyto(target, picture)
-        return target
+        return put(picture, place)
 
     def _more(self) -> bytes:
         try:

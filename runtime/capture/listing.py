@@ -7,10 +7,9 @@ from pathlib import Path
 
 from runtime.capture.address import cameras
 from runtime.capture.camera_profile import Profile
-from runtime.capture.v4l2 import Camera, Format, Size, examine
+from runtime.capture.v4l2 import DECODED, Camera, Format, Size, examine
 from runtime.errors import UsageError
 
-PREFERRED = ("MJPG", "YUYV")  # that are decoded here; MJPG carries large pictures over USB
 SMOOTH = 15.0  # pictures a second that a live view needs
 ENOUGH = 1920 * 1080  # pixels: more cost time and show a network nothing
 
@@ -63,7 +62,7 @@ def write_profile(camera: Camera, file: Path) -> None:
 
 
 def _best(camera: Camera) -> tuple[Format, Size]:
-    known = [each for each in camera.formats if each.name in PREFERRED and each.sizes]
+    known = [each for each in camera.formats if each.name in DECODED and each.sizes]
     choices = [(each, size) for each in known or camera.formats for size in each.sizes]
     if not choices:
         raise UsageError(f"{camera.device} names no size that it could give.")
@@ -72,6 +71,6 @@ def _best(camera: Camera) -> tuple[Format, Size]:
         format_, size = choice
         pixels = size.width * size.height
         smooth = max(size.rates, default=SMOOTH) >= SMOOTH
-        return smooth, pixels <= ENOUGH, pixels, format_.name == PREFERRED[0]
+        return smooth, pixels <= ENOUGH, pixels, format_.name == DECODED[0]
 
     return max(choices, key=worth)

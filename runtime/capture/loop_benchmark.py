@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from runtime.capture.loop import Loop
+from runtime.timings import summarise
 from runtime.web.pictures import LivePictures
 
 if TYPE_CHECKING:
@@ -51,24 +51,17 @@ def measure_loop(
     return {
         "camera": camera.status.what,
         "captures": len(waited),
-        "capture_to_result_ms": percentiles(waited),
-        "chain_ms": percentiles(chains),
-        "added_by_loop_ms": percentiles(np.subtract(waited, chains).tolist()),
-        "frame_age_ms": percentiles(ages),
+        "capture_to_result_ms": summarise(waited),
+        "chain_ms": summarise(chains),
+        "added_by_loop_ms": summarise(
+            [one - other for one, other in zip(waited, chains, strict=True)]
+        ),
+        "frame_age_ms": summarise(ages),
         "frames_per_second": (view.camera.counts.received - before) / passed,
         "live_pictures_per_second": rate,
         "looks_per_second": view.looks_per_second,
-        "accounts": {
-            "received": view.accounts.received,
-            "good": view.accounts.good,
-            "rejected": view.accounts.rejected,
-            "dropped": view.accounts.dropped,
-        },
+        "accounts": asdict(view.accounts),
     }
-
-
-def percentiles(values: list[float]) -> dict[str, float]:
-    return {f"p{p}": float(np.percentile(values, p)) for p in (50, 90, 99)}
 
 
 def _wait_until_live(loop: Loop) -> None:

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 
 from runtime.capture.address import Address
-from runtime.capture.source import FrameDamaged, Place, Source, SourceLost
-from runtime.capture.v4l2 import set_controls
+from runtime.capture.source import FrameDamaged, Place, Source, SourceLost, put
+from runtime.capture.v4l2 import DECODED, set_controls
 from runtime.decode import decode_image
 from runtime.errors import InputError
 from runtime.preprocess import Image
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from runtime.capture.camera_profile import Profile
 
 SILENCE_SECONDS = 5
-FORMATS = ("MJPG", "YUYV")
 
 
 class V4l2Camera(Source):
@@ -46,7 +45,7 @@ class V4l2Camera(Source):
         rate = self._capture.get(cv2.CAP_PROP_FPS)
         driver = self._capture.getBackendName()
         self.what = f"{driver} {self.format}, {width} × {height} at {rate:g} a second"
-        if self.format not in FORMATS:
+        if self.format not in DECODED:
             self._capture.set(cv2.CAP_PROP_CONVERT_RGB, 1)
 
     def _ask_for(self, profile: Profile) -> None:
@@ -80,9 +79,7 @@ class V4l2Camera(Source):
             picture = self._from_yuyv(raw)
         else:
             picture = raw
-        target = place(*picture.shape[:2])
-        np.copyto(target, picture)
-        return target
+        return put(picture, place)
 
     def _from_yuyv(self, raw: np.ndarray) -> Image:
         width, height = self._size
@@ -121,9 +118,7 @@ class RtspCamera(Source):
         done, picture = self._capture.read()
         if not done:
             raise SourceLost(f"{self.name} broke off.")
-        target = place(*picture.shape[:2])
-        np.copyto(target, picture)
-        return target
+        return put(picture, place)
 
     def close(self) -> None:
         self._capture.release()

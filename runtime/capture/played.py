@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import math
 import os
 import time
 from pathlib import Path
 
 import cv2
-import numpy as np
 
 from runtime.capture.address import Address
-from runtime.capture.source import FrameDamaged, Place, Source, SourceLost
+from runtime.capture.source import FrameDamaged, Place, Source, SourceLost, put
 from runtime.decode import read_image
 from runtime.errors import InputError
 from runtime.preprocess import Image
 from runtime.sources import READ
+from runtime.video import rate_of
 
-FALLBACK_RATE = 30.0  # frames a second, where a file does not say
 PICTURE_SECONDS, PICTURE_RATE = 4.0, 10.0
 
 
@@ -30,8 +28,7 @@ class PlayedVideo(Source):
         self._capture = cv2.VideoCapture(address.where)
         if not self._capture.isOpened():
             raise SourceLost(f"{self.name} cannot be played.", expected="a complete video file")
-        rate = self._capture.get(cv2.CAP_PROP_FPS)
-        self.fps = rate if math.isfinite(rate) and 1 <= rate <= 1000 else FALLBACK_RATE
+        self.fps = rate_of(self._capture)
         width = int(self._capture.get(cv2.CAP_PROP_FRAME_WIDTH))
         height = int(self._capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
         self.what = f"a recording, {width} × {height} at {self.fps:g} a second"
@@ -49,9 +46,7 @@ class PlayedVideo(Source):
         done, picture = self._capture.retrieve()
         if not done:
             raise FrameDamaged("A frame of the recording is damaged.")
-        target = place(*picture.shape[:2])
-        np.copyto(target, picture)
-        return target
+        return put(picture, place)
 
     def _grab(self) -> None:
         if self._capture.grab():
@@ -90,9 +85,7 @@ class PlayedFolder(Source):
                 raise FrameDamaged("A picture cannot be read.", got=error.one_line) from error
         if self._picture is None:
             raise FrameDamaged("A picture cannot be read.", got=self._files[number].name)
-        target = place(*self._picture.shape[:2])
-        np.copyto(target, self._picture)
-        return target
+        return put(self._picture, place)
 
     def close(self) -> None:
         self._picture = None

@@ -8,7 +8,6 @@ and word of them over a socket.
 
 from __future__ import annotations
 
-import ctypes
 import signal
 import socket
 import sys
@@ -22,11 +21,11 @@ from runtime.capture.camera_profile import Profile
 from runtime.capture.messages import Damaged, Lost, Opened, Taken, handed_back, say
 from runtime.capture.slots import Slots
 from runtime.capture.source import FrameDamaged, Source, SourceLost
+from runtime.child_process import end_with_parent
 from runtime.errors import DermedgeError
 from runtime.preprocess import Image
 from runtime.specs import Spec
 
-PR_SET_PDEATHSIG = 1
 MOST_WORDS = 1000  # of a reason
 SILENCE_NS = 500_000_000
 GLANCE = 8  # every so many pixels are looked at to tell one frame from the next
@@ -156,7 +155,7 @@ def read_all(source: Source, slots: Slots, channel: socket.socket) -> None:
 
 
 def main() -> int:
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # never outlive the loop, nor hold
+    end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the loop, which ends this
     job = Job.model_validate_json(sys.stdin.read())
     with socket.socket(fileno=job.channel) as channel, Slots(job.slots, job.memory) as slots:

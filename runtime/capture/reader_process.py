@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import select
 import subprocess
 import sys
 from contextlib import suppress
-from pathlib import Path
 from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -17,11 +15,11 @@ from runtime.capture.camera_profile import Profile
 from runtime.capture.messages import Message, hand_back, hear, pair
 from runtime.capture.reader import Job
 from runtime.capture.slots import Slots
+from runtime.child_process import same_source
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-ROOT = Path(__file__).parents[2]
 PROGRAM = [sys.executable, "-m", "runtime.capture.reader"]
 
 
@@ -48,7 +46,7 @@ class ReaderProcess:
                 PROGRAM,
                 stdin=subprocess.PIPE,
                 pass_fds=(self.slots.descriptor, theirs.fileno()),
-                env=_environment(),
+                env=same_source(),
             )
         self.pid = self._process.pid
         assert self._process.stdin is not None
@@ -97,9 +95,3 @@ class ReaderProcess:
             self._open = False
             self._channel.close()
         self.slots.close()
-
-
-def _environment() -> dict[str, str]:
-    """The reader runs the same source as this process, wherever it was started."""
-    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-    return {**os.environ, "PYTHONPATH": path}

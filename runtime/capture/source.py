@@ -7,6 +7,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from runtime.errors import DermedgeError
 from runtime.preprocess import Image
 
@@ -15,6 +17,13 @@ if TYPE_CHECKING:
 
 Place = Callable[[int, int], Image]
 """Where a frame of so many rows and columns goes."""
+
+
+def put(picture: Image, place: Place) -> Image:
+    """A picture that was made elsewhere, where the loop will look for it."""
+    target = place(*picture.shape[:2])
+    np.copyto(target, picture)
+    return target
 
 
 class SourceLost(DermedgeError):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import statistics
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from runtime.capture.loop import NotCaptured
 from runtime.capture.watch import Journal
 from runtime.errors import DermedgeError, InputError
 from runtime.overlay import outline_shares
+from runtime.timings import percentile
 
 if TYPE_CHECKING:
     from runtime.bundle import Bundle
@@ -81,10 +81,8 @@ class Station:
 
     def percentiles(self) -> dict[str, float]:
         """Milliseconds from the request to the result, of the last captures."""
-        if len(self.waited_ms) < 2:
-            return {}
-        cuts = statistics.quantiles(self.waited_ms, n=100, method="inclusive")
-        return {"p50": cuts[49], "p90": cuts[89], "p99": cuts[98]}
+        waited = list(self.waited_ms)  # as it is now: captures go on
+        return {f"p{p}": percentile(waited, p) for p in (50, 90, 99) if waited}
 
     def _keep(self, captured: Captured, patient: Mapping[str, object]) -> int:
         picture = as_png(captured.frame)

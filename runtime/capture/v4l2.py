@@ -20,6 +20,7 @@ VIDEO = 1  # the type of buffers
 NEXT_CONTROL = 0x80000000
 DISABLED, READ_ONLY, INACTIVE = 0x1, 0x4, 0x10
 INTEGER, BOOLEAN, MENU = 1, 2, 3
+DECODED = ("MJPG", "YUYV")  # here; MJPG carries large pictures over USB
 MOST = 200  # of anything that is listed
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
@@ -31,12 +32,7 @@ def view(seen: View) -> dict[str, Any]:
         "hints": list(look.hints) if look else [],
         "ready": look is not None and not look.hints,
         "looks_per_second": round(seen.looks_per_second, 1),
-        "accounts": {
-            "received": seen.accounts.received,
-            "good": seen.accounts.good,
-            "rejected": seen.accounts.rejected,
-            "dropped": seen.accounts.dropped,
-        },
+        "accounts": asdict(seen.accounts),
     }
 
 
@@ -71,17 +67,7 @@ def device(station: Station) -> dict[str, Any]:
     seen = station.loop.view()
     return {
         "camera": {"name": station.camera, "what": seen.camera.what, "state": seen.camera.state},
-        "counts": {
-            "received": seen.camera.counts.received,
-            "given": seen.camera.counts.given,
-            "unread": seen.camera.counts.unread,
-            "damaged": seen.camera.counts.damaged,
-            "frozen": seen.camera.counts.frozen,
-            "openings": seen.camera.counts.openings,
-            "good": seen.accounts.good,
-            "rejected": seen.accounts.rejected,
-            "dropped": seen.accounts.dropped,
-        },
+        "counts": asdict(seen.camera.counts) | asdict(seen.accounts),
         "looks_per_second": round(seen.looks_per_second, 1),
         "captures": station.percentiles(),
         "temperatures": temperatures(),

@@ -20,6 +20,7 @@ from runtime import build, build_process
 from runtime.build_process import build_engine
 from runtime.build_worker import Job
 from runtime.bundle_files import LoadedBundle, seal
+from runtime.child_process import same_source
 from runtime.errors import BackendError
 from tests.boundaries.source_tree import ROOT
 from tests.bundle_factory import bundle_fields, write_models
@@ -267,7 +268,7 @@ def test_ranges_are_found_by_the_models_name(tmp_path: Path) -> None:
 
 
 def test_the_worker_runs_the_source_of_its_parent() -> None:
-    assert build_process._environment()["PYTHONPATH"].split(os.pathsep)[0] == str(ROOT)
+    assert same_source()["PYTHONPATH"].split(os.pathsep)[0] == str(ROOT)
 
 
 def test_golden_images_are_tried_where_engines_can_run(
