@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 WAIT_MS = 60_000
+WIDTH_SHOWN = "document.getElementById('video').naturalWidth"
+"""0 until the browser has drawn the first picture of the stream. Asked again and again, not by
+wait_for_function: that is a text run as a program, which the page's policy forbids."""
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed"),
@@ -72,7 +75,7 @@ def capture(page: Page) -> None:
 def test_the_live_page(page: Page) -> None:
     page.wait_for_selector("#hint.good")
     assert page.inner_text("#camera") == "Live"
-    assert page.evaluate("document.getElementById('video').naturalWidth") == 320
+    until(lambda: page.evaluate(WIDTH_SHOWN) == 320, "the stream is not drawn")
     assert page.locator("#picture svg polygon.border").count() == 1
     assert "Not a diagnosis" in page.inner_text("footer")
     assert page.locator("[data-word]:visible").evaluate_all(
@@ -175,9 +178,7 @@ def test_a_dead_camera_shows_no_picture(page: Page, screen: Screen, way: str) ->
     assert page.locator("#picture polygon").count() == 0
     screen.camera.way = "well"
     page.wait_for_selector("#picture:not(.dead)")
-    # Not wait_for_function: that is a text run as a program, which the page's policy forbids.
-    width = "document.getElementById('video').naturalWidth"
-    until(lambda: page.evaluate(width) == 320, "the picture does not come back")
+    until(lambda: page.evaluate(WIDTH_SHOWN) == 320, "the picture does not come back")
     page.wait_for_selector("#capture:enabled")
 
 
