@@ -17,7 +17,7 @@ from export.finished_run import FinishedRun
 from export.golden_images import choose_golden, golden_files, real_looking
 from export.graphs import count_parameters, to_onnx
 from export.revision import code_revision
-from export.system import ENSEMBLE, SEGMENTER, Part, parts_of, system_fields
+from export.system import ENSEMBLE, SEGMENTER, Part, explains, parts_of, system_fields
 from runtime.bundle_files import LoadedBundle, load_bundle, seal
 from runtime.chain import open_chain
 from runtime.half import to_half
@@ -72,8 +72,10 @@ class Making:
         file.parent.mkdir(exist_ok=True)
         onnx.save(model, str(file))
         variant = {"precision": precision, "file": f"{MODELS}/{file.name}"}
-        fields = self.fields["models"][name]
-        fields["variants"] = [variant, *fields.get("variants", [])]
+        models = self.fields["models"]
+        for of in (name, explains(name)):
+            if of in models:
+                models[of]["variants"] = [variant, *models[of].get("variants", [])]
 
     def keep_only(self, precision: str) -> None:
         """What is not in the precision asked for has done its service as the reference."""
@@ -82,7 +84,7 @@ class Making:
             kept = wanted or model["variants"]
             for variant in model["variants"]:
                 if variant not in kept:
-                    (self.folder / variant["file"]).unlink()
+                    (self.folder / variant["file"]).unlink(missing_ok=True)  # shared by two
             model["variants"] = kept
         shipped = {
             (name, variant["precision"])
@@ -153,9 +155,11 @@ def _compare(
             making.add_variant(part.name, "fp16", to_half(whole, cases))
         making.step(f"{part.name}: against PyTorch")
         expected = [parity.say(part.graph, feeds) for feeds in cases]
-        findings = parity.compare(making.seal(), part.name, cases, expected, backends)
-        parity.require_passed(findings)
-        making.findings += findings
+        for name in (part.name, explains(part.name)):
+            if name in making.fields["models"]:
+                findings = parity.compare(making.seal(), name, cases, expected, backends)
+                parity.require_passed(findings)
+                making.findings += findings
 
 
 def _finish(making: Making, run: FinishedRun, command: str, backends: Sequence[str]) -> None:
@@ -175,6 +179,7 @@ def write_card_file(making: Making, command: str, run: FinishedRun | None) -> No
             {v.precision: (making.folder / v.file).stat().st_size for v in model.variants},
         )
         for name, model in spec.models.items()
+        if name in making.facts
     ]  # fmt: skip
     text = write_card(spec, facts, making.findings, command, run)
     (making.folder / "card.md").write_text(text, encoding="utf-8")

@@ -75,6 +75,12 @@ def _use(spec: Bundle) -> Iterator[str]:
         "what they reached stand in bundle.json under `decision`; `dermedge bundle show` prints "
         "them. While no threshold is fitted, `refer` stays empty."
     )
+    if chain.explain is not None:
+        yield (
+            "- On request (`--explain`, or on the screen) it draws a heat map (VisualBackProp): "
+            "where the networks' layers found something to answer to. It is no outline of disease, "
+            "and no reason for a score."
+        )
     yield (
         "- A frame without a lesion, or outside the quality limits, gets a status that says so "
         "and no decision.\n"

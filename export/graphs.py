@@ -19,6 +19,7 @@ from torch import nn
 
 from train.models.locally_connected import LocallyConnected
 from train.models.member import Member
+from train.models.visual_backprop import VisualBackProp
 
 OPSET = 18
 IR_VERSION = 8  # the one that came with opset 18: engines of that time read it
@@ -38,15 +39,19 @@ class SegmenterGraph(nn.Module):
 
 
 class MemberGraph(nn.Module):
-    inputs, outputs = ("image",), ("probabilities", "logits", "features")
+    """What it decides with, and the heat map, which a bundle runs as a model of its own: one file
+    holds the weights for both, and an engine computes what its model is asked for."""
 
-    def __init__(self, net: Member) -> None:
+    inputs, decides, explains = ("image",), ("probabilities", "logits", "features"), "heatmap"
+    outputs = (*decides, explains)
+
+    def __init__(self, net: Member, size: tuple[int, int]) -> None:
         super().__init__()
-        self.net = net
+        self.net = VisualBackProp(net, size)
 
-    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        logits, features = self.net(image)
-        return torch.softmax(logits, dim=1), logits, features
+    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        logits, features, heat = self.net(image)
+        return torch.softmax(logits, dim=1), logits, features, heat
 
 
 class EnsembleGraph(nn.Module):

@@ -34,9 +34,9 @@ Outputs = Mapping[str, Floats]
 NOISE = 2  # inputs of noise, beside one for every picture
 
 LIMITS = {
-    "fp32": {"probabilities": 1e-4, "mask": 1e-3, "other": 1e-3},
-    "fp16": {"probabilities": 2e-2, "mask": 1e-1, "other": 5e-2},
-    "int8": {"probabilities": 2e-1, "mask": 5e-1, "other": 5e-1},
+    "fp32": {"probabilities": 1e-4, "mask": 1e-3, "heatmap": 1e-3, "other": 1e-3},
+    "fp16": {"probabilities": 2e-2, "mask": 1e-1, "heatmap": 1e-1, "other": 5e-2},
+    "int8": {"probabilities": 2e-1, "mask": 5e-1, "heatmap": 5e-1, "other": 5e-1},
 }
 """The largest difference allowed. `other` (features, logits) is relative to the largest value;
 a mask has the sigmoid's steepest slope at every pixel of the lesion's edge."""
@@ -211,7 +211,7 @@ def _findings(
 ) -> list[Finding]:
     findings = []
     for output in model.outputs:
-        key: Any = output.role if output.role in ("probabilities", "mask") else "other"
+        key: Any = output.role if output.role in LIMITS[precision] else "other"
         pairs = [(a[output.name], b[output.name]) for a, b in zip(got, expected, strict=True)]
         difference = max(_difference(a, b, relative=key == "other") for a, b in pairs)
         limit = LIMITS[precision][key]

@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import nn
 
+from export.acquisition import ACQUISITION
 from export.finished_run import FinishedRun
 from export.graphs import EnsembleGraph, Graph, MemberGraph, SegmenterGraph
 from runtime.errors import UsageError
@@ -19,6 +20,7 @@ from train.models.member import Member
 from train.recipe import Recipe
 
 SEGMENTER, ENSEMBLE = "segmenter", "ensemble"
+EXPLAINS = "_heatmap"
 FRAME = "frame"
 PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_\-]{0,59}")
 
@@ -31,13 +33,6 @@ class Part:
     graph: Graph
     shape: tuple[int, ...]  # of its input, without the batch
     always_float: bool = False
-
-
-SHORT_SIDE = {
-    "min": 64,
-    "hint": "The picture is too small to judge: use one of at least 64 pixels a side.",
-}
-"""A few pixels, or a strip, get a confident answer from any network; the data had none."""
 
 
 def parts_of(run: FinishedRun, fold: int | None) -> Iterator[Part]:
@@ -71,7 +66,7 @@ def _parts(
 ) -> Iterator[Part]:
     yield Part(SEGMENTER, SegmenterGraph(segmenter()), (3, *recipe.segmenter.size))
     for name, own in recipe.members.items():
-        yield Part(name, MemberGraph(member(name)), (3, *own.size))
+        yield Part(name, MemberGraph(member(name), own.size), (3, *own.size))
     count = (len(recipe.members), len(recipe.classes))
     yield Part(ENSEMBLE, EnsembleGraph(ensemble()), count, always_float=True)
 
@@ -83,6 +78,9 @@ def system_fields(recipe: Recipe) -> dict[str, Any]:
     views = {name: view for name, view in recipe.views.items() if name in used}
     views |= {frame: ViewSpec()}
     image = networks.member_preprocess
+    sees = {
+        name: [_image(member.view, image(recipe, name))] for name, member in recipe.members.items()
+    }
     return {
         "recipe": recipe.name,
         "intended_use": recipe.intended_use,
@@ -90,9 +88,10 @@ def system_fields(recipe: Recipe) -> dict[str, Any]:
         "positive": list(recipe.positive),
         "models": {
             SEGMENTER: _model([_image(frame, networks.segmenter_preprocess(recipe))], "mask"),
+            **{name: _model(inputs, *MemberGraph.decides) for name, inputs in sees.items()},
             **{
-                name: _model([_image(member.view, image(recipe, name))], *MemberGraph.outputs)
-                for name, member in recipe.members.items()
+                explains(name): _model(inputs, MemberGraph.explains)
+                for name, inputs in sees.items()
             },
             ENSEMBLE: _model([{"kind": "members", "name": "members"}], "probabilities"),
         },
@@ -105,10 +104,16 @@ def system_fields(recipe: Recipe) -> dict[str, Any]:
             },
             "classify": list(recipe.members),
             "combine": {"model": ENSEMBLE, "takes": "probabilities"},
+            "explain": {"models": [explains(name) for name in recipe.members]},
         },
         "decision": {"score": recipe.score},
-        "quality": {"short_side": SHORT_SIDE},
+        "quality": ACQUISITION,
     }
+
+
+def explains(member: str) -> str:
+    """The name of the model that is a member's heat map."""
+    return f"{member}{EXPLAINS}"
 
 
 def _model(inputs: list[dict[str, Any]], *roles: str) -> dict[str, Any]:
@@ -130,10 +135,12 @@ def _frame_view(recipe: Recipe) -> str:
 def _check_names(recipe: Recipe) -> None:
     """A member's name becomes that of a file."""
     for name in recipe.members:
-        if not PLAIN_NAME.fullmatch(name) or name in (SEGMENTER, ENSEMBLE):
+        taken = name in (SEGMENTER, ENSEMBLE) or name.endswith(EXPLAINS)
+        if taken or not PLAIN_NAME.fullmatch(name):
             raise UsageError(
                 "A member of the recipe cannot be called that in a bundle.",
                 got=repr(name),
-                expected=f"letters, digits, - and _; and not {SEGMENTER} or {ENSEMBLE}",
+                expected=f"letters, digits, - and _; not {SEGMENTER} or {ENSEMBLE}, and not "
+                f"ending in {EXPLAINS}",
                 remedy="rename it in the recipe and in the run's folder `members`",
             )

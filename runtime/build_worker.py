@@ -73,7 +73,8 @@ def compile_engine(job: Job, tell: Tell) -> tuple[PlanRecord, str | None]:
     variant = variant_for(job, model)
     library = flavour(job.backend)
     ranges = job.ranges.read_bytes() if job.ranges else None
-    key = key_of(variant, library, _with_ranges(job.settings, ranges))
+    outputs = tuple(output.name for output in model.outputs)
+    key = key_of(variant, library, _with_ranges(job.settings, ranges), outputs)
     cache = EngineCache(job.cache)
     with cache.locked(lambda: tell({"waiting": True})):
         found = cache.find(job.model, key, library.portable)
@@ -103,7 +104,9 @@ def variant_for(job: Job, model: ModelSpec) -> Variant:
     return choose_variant(job.model, model.model_copy(update={"variants": floats}), job.backend)
 
 
-def key_of(variant: Variant, library: Flavour, settings: BuildSettings) -> EngineKey:
+def key_of(
+    variant: Variant, library: Flavour, settings: BuildSettings, outputs: tuple[str, ...]
+) -> EngineKey:
     return EngineKey(
         onnx=variant.sha256,
         precision=variant.precision,
@@ -111,6 +114,7 @@ def key_of(variant: Variant, library: Flavour, settings: BuildSettings) -> Engin
         version=library.version,
         home=this_home(),
         settings=settings,
+        outputs=outputs,
     )
 
 
@@ -133,7 +137,8 @@ def _build(
 
     file, content, ranges = source
     started = perf_counter()
-    order = Order(file, content, key.precision, key.settings, ranges, cache.timings(key))
+    timings = cache.timings(key)
+    order = Order(file, content, key.precision, key.settings, ranges, timings, key.outputs)
     made = build_plan(library, order, _reporter(tell))
     record = PlanRecord(
         model=job.model,

@@ -172,6 +172,10 @@ class QualityLimit(Spec):
     max: float | None = None
     hint: str
 
+    def excludes(self, value: float) -> bool:
+        below = self.min is not None and value < self.min
+        return below or (self.max is not None and value > self.max)
+
 
 class GateLimits(Spec):
     """What a candidate may lose against this bundle. Losses must be believed, not just be found:

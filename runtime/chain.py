@@ -8,7 +8,7 @@ cannot judge differently.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from time import perf_counter
 from types import TracebackType
@@ -18,14 +18,14 @@ import numpy as np
 import numpy.typing as npt
 
 from runtime.decision import disagreement, judge, quality_hints, temper
-from runtime.errors import BundleError, DermedgeError, InputError
+from runtime.errors import BundleError, DermedgeError, InputError, UsageError
 from runtime.quality import MEASURES, measure_quality
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
     from runtime.bundle_files import LoadedBundle
-    from runtime.lesion import Lesion
+    from runtime.lesion import Box, Lesion
     from runtime.preprocess import Image
     from runtime.record import BackendRecord, LesionRecord, Result
 
@@ -50,6 +50,7 @@ class Analysis:
     result: Result
     lesion: Lesion | None
     combined: dict[str, float] | None  # before the temperature; None where the status is error
+    heat: Floats | None = None  # where it was asked for: runtime/heatmap.py
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,10 @@ class Chain(ABC):
         """The lesion alone, without judging it."""
 
     @abstractmethod
+    def _heats(self, frame: Image, lesion: Lesion | None) -> Iterator[tuple[Box, Floats]]:
+        """Each member's heat map, and the part of the frame that it is of."""
+
+    @abstractmethod
     def close(self) -> None: ...
 
     def look(self, frame: Image) -> Look:
@@ -89,11 +94,25 @@ class Chain(ABC):
             hints.append("No lesion is in sight: bring one into the middle of the picture.")
         return Look(lesion, quality, tuple(hints))
 
+    def explain(self, frame: Image, lesion: Lesion | None) -> Floats:
+        """The heat map of a frame whose lesion is known: 0 to 1, see runtime/heatmap.py."""
+        from runtime.heatmap import over_frame
+
+        _check_frame(frame)
+        require_explain(self.bundle)
+        height, width = frame.shape[:2]
+        return over_frame(self._heats(frame, lesion), height, width)
+
     def process(self, frame: Image, metadata: Mapping[str, object] | None = None) -> Result:
         return self.analyse(frame, metadata).result
 
-    def analyse(self, frame: Image, metadata: Mapping[str, object] | None = None) -> Analysis:
-        """Judge one BGR frame. What fails on the way is the record's status, not an exception."""
+    def analyse(
+        self, frame: Image, metadata: Mapping[str, object] | None = None, explain: bool = False
+    ) -> Analysis:
+        """Judge one BGR frame. What fails on the way is the record's status, not an exception.
+
+        A heat map is made after that, and is in none of its times.
+        """
         from runtime.record import Result
 
         _check_frame(frame)
@@ -123,6 +142,7 @@ class Chain(ABC):
             Result(**known, timing_ms={**measured.timing_ms, "total": total}),
             measured.lesion,
             None if combined is None else self._by_class(combined),
+            self.explain(frame, measured.lesion) if explain and combined is not None else None,
         )
 
     def _judged(
@@ -186,6 +206,16 @@ def open_chain(
         chain.close()
         raise
     return chain
+
+
+def require_explain(bundle: LoadedBundle) -> None:
+    if bundle.spec.chain.explain is None:
+        raise UsageError(
+            f"The bundle {bundle.spec.name} makes no heat maps.",
+            got="chain.explain: null",
+            expected="graphs that make them",
+            remedy="export it again with this dermedge, or leave --explain out",
+        )
 
 
 def check_measures(bundle: LoadedBundle) -> None:

@@ -77,12 +77,14 @@ def _must_see_a_lesion(bundle: Bundle) -> bool:
 
 
 def quality_hints(limits: Mapping[str, QualityLimit], measures: Mapping[str, float]) -> list[str]:
-    """The hints of every limit that the picture is outside of, in the bundle's order."""
+    """The hints of every limit that the picture is outside of, in the bundle's order.
+
+    A limit on the lesion says nothing of a picture without one.
+    """
     return [
         limit.hint
         for name, limit in limits.items()
-        if (limit.min is not None and measures[name] < limit.min)
-        or (limit.max is not None and measures[name] > limit.max)
+        if name in measures and limit.excludes(measures[name])
     ]
 
 

@@ -19,13 +19,13 @@ from runtime.backends.registry import choose_backend, open_engine
 from runtime.chain import Chain, Floats, Measured
 from runtime.decision import softmax
 from runtime.errors import BundleError, DermedgeError
-from runtime.lesion import clean_mask, cut_view, find_lesion
+from runtime.lesion import clean_mask, cut_view, find_lesion, next_largest, view_box
 from runtime.preprocess import Image, to_tensor
 
 if TYPE_CHECKING:
     from runtime.bundle import Bundle, Role, Segment
     from runtime.bundle_files import LoadedBundle
-    from runtime.lesion import Lesion
+    from runtime.lesion import Box, Lesion
     from runtime.specs import PreprocessSpec, ViewSpec
 
 Said = dict[str, Floats]
@@ -49,20 +49,12 @@ class HostChain(Chain):
         backend = choose_backend(backend)
         _refuse_what_it_cannot_do(bundle.spec)
         self.bundle = bundle
+        self._how = backend, threads, precision
         self._stack = ExitStack()
         self._engines: dict[str, Engine] = {}
         try:
             for name in models_in_use(bundle.spec):
-                engine = open_engine(
-                    backend,
-                    bundle.path,
-                    name,
-                    bundle.spec.models[name],
-                    threads,
-                    precision=precision,
-                    classes=len(bundle.spec.classes),
-                )
-                self._engines[name] = self._stack.enter_context(engine)
+                self._engines[name] = self._open(name)
             check_fit(bundle.spec, self._engines)
         except BaseException:
             self.close()
@@ -73,6 +65,15 @@ class HostChain(Chain):
             device=next(iter(self._engines.values())).device,
             precision={name: engine.precision for name, engine in self._engines.items()},
         )
+
+    def _open(self, name: str) -> Engine:
+        backend, threads, precision = self._how
+        spec = self.bundle.spec
+        engine = open_engine(
+            backend, self.bundle.path, name, spec.models[name], threads,
+            precision=precision, classes=len(spec.classes),
+        )  # fmt: skip
+        return self._stack.enter_context(engine)
 
     def close(self) -> None:
         self._stack.close()
@@ -98,6 +99,24 @@ class HostChain(Chain):
         segment = self.bundle.spec.chain.segment
         return None if segment is None else self._segment(frame, segment, {})
 
+    def _heats(self, frame: Image, lesion: Lesion | None) -> Iterator[tuple[Box, Floats]]:
+        """Their engines are opened when the first one is asked for: most devices never do."""
+        spec = self.bundle.spec
+        for name in spec.chain.explain.models if spec.chain.explain else ():
+            if name not in self._engines:
+                self._engines[name] = self._open(name)
+                check_fit(spec, {name: self._engines[name]})
+            model = spec.models[name]
+            item, output = model.image_input(), model.output("heatmap")
+            if item is None or output is None:
+                raise BundleError(f"'{name}' is to explain, but makes no heat map of an image.")
+            view = spec.views[item.view]
+            tensor = to_tensor(cut_view(frame, view, lesion), item.preprocess)
+            heat = self._engines[name].run({item.name: tensor})[output][0, 0]
+            if not np.isfinite(heat).all():
+                raise DermedgeError(f"'{name}' did not give a heat map: it has NaN or infinity")
+            yield view_box(view, lesion, *frame.shape[:2]), heat
+
     def _segment(self, frame: Image, segment: Segment, tensors: Tensors) -> Lesion | None:
         """What it is given is kept in `tensors` where members may be given the same."""
         model = self.bundle.spec.models[segment.model]
@@ -112,7 +131,9 @@ class HostChain(Chain):
         if not np.isfinite(mask).all():
             raise DermedgeError(f"'{segment.model}' did not give a mask: it has NaN or infinity")
         cleaned = clean_mask(mask, segment.threshold, segment.fill_holes)
-        return find_lesion(cleaned, *frame.shape[:2])
+        rest = next_largest(mask, segment.threshold, cleaned)
+        height, width = frame.shape[:2]
+        return find_lesion(cleaned, height, width, rest)
 
     def _classify(self, feeds: Mapping[str, Said]) -> dict[str, Said]:
         members = self.bundle.spec.chain.classify

@@ -25,7 +25,7 @@ MOST_FRAMES = 5  # of a capture: fewer than the camera holds
 
 EXAMPLES = """\b
 Examples:
-  dermedge infer --image lesion.jpg
+  dermedge infer --image lesion.jpg --explain
   dermedge infer --folder PICTURES --out RESULTS --metadata patients.csv
   dermedge infer --video visit.mp4 --every 0.5 --bundle BUNDLE
   dermedge infer --camera
@@ -33,10 +33,10 @@ Examples:
   dermedge infer --camera --web 127.0.0.1:8080
 
 \b
-RESULTS gets results.jsonl (one record a line), results.csv, report.html, run.json and
-overlays/. A folder is searched with its subfolders; a file that cannot be read gets a
-record that says why, and the scan goes on. A scan that was stopped carries on when the
-same command is given again.
+RESULTS gets results.jsonl (one record a line), results.csv, report.html, run.json,
+overlays/, and with --explain heatmaps/. A folder is searched with its subfolders; a file
+that cannot be read gets a record that says why, and the scan goes on. A scan that was
+stopped carries on when the same command is given again.
 
 \b
 A record of a video frame is named visit.mp4#frame=123, counted from 0.
@@ -85,6 +85,9 @@ Enter captures. Captures go into the session store: dermedge sessions --help.
     help="Carry on with what --out holds of the same run, or replace it.",
 )
 @click.option(
+    "--explain", is_flag=True, help="Add heat maps: where the networks found something to see."
+)
+@click.option(
     "--frames",
     type=click.IntRange(1, MOST_FRAMES),
     default=1,
@@ -113,6 +116,7 @@ def command(
     metadata: Path | None,
     every: float,
     resume: bool,
+    explain: bool,
     **settings: Any,
 ) -> None:
     """Judge an image, a folder of images, a video or what a camera sees.
@@ -138,19 +142,24 @@ def command(
         return
     path = image or folder or video
     assert path is not None
+    if explain:
+        from runtime.chain import require_explain
+
+        require_explain(loaded)
     identity: dict[str, object] = {
         "bundle": loaded.digest,
         "backend": chosen,
         "input": str(path.resolve()).encode("utf-8", "backslashreplace").decode(),
         "metadata": _digest(metadata),
         "every": every if video else None,
+        **({"explain": True} if explain else {}),
     }
     place = default_folder(path, identity) if out is None else out
     sources = _sources(image, folder, video, every, place)
     table = _metadata(metadata, loaded, sources)
     with open_folder(place, identity, resume) as out_folder:
         try:
-            _run(out_folder, loaded, chosen, sources, table)
+            _run(out_folder, loaded, chosen, sources, table, explain)
         except KeyboardInterrupt:
             click.echo("\nThe same command carries on from here.", err=True)
             raise
@@ -237,7 +246,12 @@ def _metadata(path: Path | None, bundle: LoadedBundle, sources: Sources) -> Meta
 
 
 def _run(
-    out: OutFolder, bundle: LoadedBundle, backend: str, sources: Sources, table: MetadataTable
+    out: OutFolder,
+    bundle: LoadedBundle,
+    backend: str,
+    sources: Sources,
+    table: MetadataTable,
+    explain: bool,
 ) -> None:
     from runtime.judging import MOST_CHAINS, open_chains
     from runtime.run_facts import start_facts
@@ -250,7 +264,7 @@ def _run(
         words = [Path(sys.argv[0]).name, *sys.argv[1:]]
         out.save(**start_facts(out, chains[0], shlex.join(words)))
         with ProgressView(sources.total, noun + "s") as view:
-            progress = scan(chains, sources, out, table.of, view.show)
+            progress = scan(chains, sources, out, table.of, view.show, explain)
     _finish(out, bundle, sources, progress)
 
 

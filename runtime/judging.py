@@ -52,7 +52,10 @@ def open_chains(
 
 
 def judge_ahead(
-    chains: Sequence[Chain], loaded: Iterable[tuple[Item, Loaded]], metadata: Metadata
+    chains: Sequence[Chain],
+    loaded: Iterable[tuple[Item, Loaded]],
+    metadata: Metadata,
+    explain: bool = False,
 ) -> Generator[Judged, None, None]:
     """Every item with its analysis, or None where there is no frame. Close it to stop early."""
     free: SimpleQueue[Chain] = SimpleQueue()
@@ -64,7 +67,7 @@ def judge_ahead(
             return None
         chain = free.get()
         try:
-            return chain.analyse(found.frame, metadata(item.file))
+            return chain.analyse(found.frame, metadata(item.file), explain)
         finally:
             free.put(chain)
 

@@ -39,6 +39,7 @@ class Lesion:
     box: Box
     area_fraction: float
     touches_border: bool
+    next_largest: float = 0.0  # area of the next largest component, as a share of this one's
 
 
 def clean_mask(probabilities: npt.NDArray[np.float32], threshold: float, fill_holes: bool) -> Mask:
@@ -65,7 +66,18 @@ def _fill(mask: Mask) -> Mask:
     return (labels[1:-1, 1:-1] != labels[0, 0]).astype(np.uint8)
 
 
-def find_lesion(mask: Mask, frame_height: int, frame_width: int) -> Lesion | None:
+def next_largest(probabilities: npt.NDArray[np.float32], threshold: float, mask: Mask) -> float:
+    """The largest of what `clean_mask` dropped, as a share of the mask that it kept."""
+    dropped = ((probabilities >= threshold) & (mask == 0)).astype(np.uint8)
+    if not dropped.any():
+        return 0.0
+    _, _, stats, _ = cv2.connectedComponentsWithStats(dropped, connectivity=8)
+    return float(stats[1:, cv2.CC_STAT_AREA].max()) / float(mask.sum())
+
+
+def find_lesion(
+    mask: Mask, frame_height: int, frame_width: int, next_largest: float = 0.0
+) -> Lesion | None:
     """The box of a cleaned mask in frame pixels: every frame pixel that a mask cell touches."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if len(rows) == 0:
@@ -82,6 +94,7 @@ def find_lesion(mask: Mask, frame_height: int, frame_width: int) -> Lesion | Non
         box=Box(x0, y0, x1 - x0, y1 - y0),
         area_fraction=float(mask.mean(dtype=np.float64)),
         touches_border=bool(touches),
+        next_largest=next_largest,
     )
 
 

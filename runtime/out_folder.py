@@ -23,6 +23,7 @@ from runtime.results import read_lines, recover, settle, writing
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+HEATMAPS = "heatmaps"
 FILES = ("results.jsonl", "results.csv", "report.html", "run.json")
 WORDS = {
     "bundle": "another bundle",
@@ -30,6 +31,7 @@ WORDS = {
     "input": "another input",
     "metadata": "other metadata",
     "every": "another --every",
+    "explain": "another --explain",
 }
 
 
@@ -48,6 +50,10 @@ class OutFolder:
     def overlays(self) -> Path:
         return self.path / "overlays"
 
+    @property
+    def heatmaps(self) -> Path:
+        return self.path / HEATMAPS
+
     def save(self, **facts: object) -> None:
         self.facts.update(facts)
         text = json.dumps(self.facts, indent=1, ensure_ascii=False, default=str) + "\n"
@@ -63,7 +69,8 @@ class OutFolder:
 
         with writing(self.overlays):
             for source, sha256 in records:
-                (self.overlays / overlay_name(source, sha256)).unlink(missing_ok=True)
+                for folder in (self.overlays, self.heatmaps):
+                    (folder / overlay_name(source, sha256)).unlink(missing_ok=True)
 
     def lock(self) -> None:
         """Keep other scans out until this is closed: two would write every record twice."""
@@ -122,6 +129,8 @@ def open_folder(path: Path, identity: dict[str, object], resume: bool) -> OutFol
             out.facts = facts
     with writing(path):
         out.overlays.mkdir(parents=True, exist_ok=True)
+        if identity.get("explain"):
+            out.heatmaps.mkdir(exist_ok=True)
         probe = path / ".writable"
         probe.write_bytes(b"x")
         probe.unlink()

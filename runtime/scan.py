@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING
 
 import cv2
 
+from runtime.heatmap import draw_heatmap
 from runtime.judging import Metadata, judge_ahead
-from runtime.out_folder import OutFolder
+from runtime.out_folder import HEATMAPS, OutFolder
 from runtime.overlay import draw_overlay, overlay_name
 from runtime.prefetch import load_ahead
 from runtime.record import Result
@@ -28,6 +29,8 @@ from runtime.results import SYNC_SECONDS, ResultLog, key_of, writing
 from runtime.sources import Item, Loaded, Sources
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from typing_extensions import Self
 
     from runtime.chain import Analysis, Chain
@@ -62,6 +65,7 @@ def scan(
     out: OutFolder,
     metadata: Metadata,
     report: Callable[[Progress], None],
+    explain: bool = False,
 ) -> Progress:
     """Record every item of `sources` that is not recorded yet. `report` is told after each."""
     progress = Progress(started=perf_counter())
@@ -70,7 +74,7 @@ def scan(
         return key_of(source, sha256) in out.done
 
     ahead = load_ahead(sources.items, known)
-    judged = judge_ahead(chains, ahead, metadata)
+    judged = judge_ahead(chains, ahead, metadata, explain)
     with (
         _one_opencv_thread(),
         ResultLog(out.records) as log,
@@ -169,11 +173,11 @@ class _Writer:
 
     def _write(self, result: Result, frame: Image | None, analysis: Analysis | None) -> None:
         if frame is not None and analysis is not None:
-            path = self._out.overlays / overlay_name(result.source, result.sha256)
-            sheet = draw_overlay(frame, analysis)
-            _, data = cv2.imencode(".jpg", sheet, [cv2.IMWRITE_JPEG_QUALITY, OVERLAY_QUALITY])
-            with writing(path):
-                path.write_bytes(data.tobytes())
+            name = overlay_name(result.source, result.sha256)
+            _write_jpeg(self._out.overlays / name, draw_overlay(frame, analysis))
+            if analysis.heat is not None:
+                _write_jpeg(self._out.heatmaps / name, draw_heatmap(frame, analysis.heat))
+                result = result.model_copy(update={"heatmap": f"{HEATMAPS}/{name}"})
         self._log.append(result)
 
     def __enter__(self) -> Self:
@@ -190,3 +194,9 @@ class _Writer:
         self._thread.join()
         if error is None and self._failure is not None:
             raise self._failure
+
+
+def _write_jpeg(path: Path, picture: Image) -> None:
+    _, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, OVERLAY_QUALITY])
+    with writing(path):
+        path.write_bytes(data.tobytes())

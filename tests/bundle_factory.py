@@ -50,7 +50,10 @@ def segmenter() -> onnx.ModelProto:
 
 
 def member(weights: Any, metadata: int = 0, half: bool = False) -> onnx.ModelProto:
-    """Mean colour, then one linear layer; `half` computes it in 16 bits between 32-bit ends."""
+    """Mean colour, then one linear layer; `half` computes it in 16 bits between 32-bit ends.
+
+    What is dark in the image is hot in its heat map.
+    """
     kind = np.float16 if half else np.float32
     inputs = {"image": (3, SIZE, SIZE)}
     nodes = [
@@ -71,9 +74,13 @@ def member(weights: Any, metadata: int = 0, half: bool = False) -> onnx.ModelPro
         helper.make_node("Cast", ["narrow"], ["logits"], to=TensorProto.FLOAT),
         helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
     ]
+    nodes += [
+        helper.make_node("ReduceMean", ["image"], ["lightness"], axes=[1], keepdims=1),
+        helper.make_node("Sub", ["one", "lightness"], ["heatmap"]),
+    ]
     count = (weights.shape[1],)
-    outputs = {"probabilities": count, "logits": count}
-    return model(nodes, inputs, outputs, {"weights": weights})
+    outputs = {"probabilities": count, "logits": count, "heatmap": (1, SIZE, SIZE)}
+    return model(nodes, inputs, outputs, {"weights": weights, "one": np.float32(1)})
 
 
 def mean_of_members(members: int, classes: int) -> onnx.ModelProto:
@@ -145,6 +152,17 @@ def bundle_fields() -> dict[str, Any]:
         },
         "decision": {"score": "melanoma", **operating_point(0.5)},
     }
+
+
+def explaining(fields: dict[str, Any]) -> dict[str, Any]:
+    """The same bundle with a heat map of each member, out of the member's own file."""
+    maps = {f"{name}_heatmap": name for name in WEIGHTS}
+    models = {
+        own: fields["models"][name] | {"outputs": [{"name": "heatmap", "role": "heatmap"}]}
+        for own, name in maps.items()
+    }
+    chain = fields["chain"] | {"explain": {"models": list(maps)}}
+    return fields | {"models": fields["models"] | models, "chain": chain}
 
 
 def operating_point(threshold: float) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from calibration.evaluation.acquisition import Outside, outside_limits
 from calibration.evaluation.bootstrap import LEVEL, Bootstrap, Estimate, groups_of
 from calibration.evaluation.cases import Cases
 from calibration.evaluation.families import (
@@ -93,6 +94,11 @@ class Evaluation:
         return {name: {kind: pairs[name, kind] for kind in kinds} for name in self.judged.classes}
 
     @cached_property
+    def acquisition(self) -> list[Outside]:
+        limits = self.bundles[0].spec.quality
+        return outside_limits(self.cases.judged, self.cases.malignant, limits)
+
+    @cached_property
     def warnings(self) -> list[str]:
         found = self.leaks.warnings(len(self.selection.table))
         counts = self.selection.known.counts()
@@ -140,6 +146,7 @@ class Evaluation:
                 "decisions": None if self.decisions is None else self.decisions.tolist(),
             },
             "outcomes": self.outcomes,
+            "acquisition": [row.as_dict() for row in self.acquisition],
             "subgroups": {k: [g.as_dict() for g in groups] for k, groups in self.groups.items()},
             "other_classes": [stranger.as_dict() for stranger in self.strangers],
             "method": self.method,

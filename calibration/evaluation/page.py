@@ -141,6 +141,16 @@ def _decisions(evaluation: Evaluation) -> list[Markup]:
             "Images by label and outcome.",
         )
     ]
+    if evaluation.acquisition:
+        found.append(
+            _section(
+                "Pictures outside a limit",
+                tables.acquisition(evaluation.acquisition),
+                "How a picture was taken is held against the bundle's limits; one outside is "
+                "rejected, with a hint for the user. Where all pictures here are good ones, these "
+                "are the shares that are rejected wrongly.",
+            )
+        )
     if evaluation.cases.decides:
         found.append(
             _section(

@@ -17,6 +17,7 @@ from runtime.reporting.plots import share
 from runtime.reporting.wording import GROUPS, percent, plain
 
 if TYPE_CHECKING:
+    from calibration.evaluation.acquisition import Outside
     from calibration.evaluation.evaluation import Evaluation
     from calibration.evaluation.strangers import Stranger
     from calibration.evaluation.subgroups import Group
@@ -87,6 +88,30 @@ def outcomes(evaluation: Evaluation) -> Markup:
 
 def _seen(evaluation: Evaluation, kind: str) -> bool:
     return any(counts.get(kind) for counts in evaluation.outcomes.values())
+
+
+def acquisition(found: Sequence[Outside]) -> Markup:
+    rows = []
+    for one in found:
+        interval = wilson(one.outside, one.images)
+        rows.append(
+            _row(
+                plain(one.measure) if one.measure else "Any of them",
+                _limit_words(one),
+                f"{one.outside:,}",
+                percent(one.outside / one.images),
+                f"{percent(interval.low)} to {percent(interval.high)}",
+                f"{one.positives_outside:,}",
+            )
+        )
+    return table(("Measure", "Limit", "Outside", "Share", SPAN, "Positives"), rows)
+
+
+def _limit_words(one: Outside) -> str:
+    if one.limit is None:
+        return ""
+    ends = (("at least", one.limit.min), ("at most", one.limit.max))
+    return ", ".join(f"{words} {end:g}" for words, end in ends if end is not None)
 
 
 def subgroups(evaluation: Evaluation) -> Markup:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from runtime.bundle import Bundle
     from runtime.bundle_files import LoadedBundle
 
-SYSTEM = ("recipe", "classes", "positive", "views", "chain", "quality")
+SYSTEM = ("recipe", "classes", "positive", "views", "quality")
 DECISION = ("score", "abstain")
 FITTED = ("temperature", "threshold")
 
@@ -90,11 +90,15 @@ def _system(one: Bundle, other: Bundle) -> list[str]:
         for name in SYSTEM
         if getattr(one, name) != getattr(other, name)
     ]
-    if one.models.keys() != other.models.keys():
-        return [*found, _said("models", list(one.models), list(other.models))]
-    for name, model in one.models.items():
+    chains = [spec.chain.model_copy(update={"explain": None}) for spec in (one, other)]
+    if chains[0] != chains[1]:
+        found.append(_said("chain", *chains))
+    deciding = [models_in_use(spec) for spec in (one, other)]  # heat maps decide nothing
+    if deciding[0] != deciding[1]:
+        return [*found, _said("models", *deciding)]
+    for name in deciding[0]:
         for part in ("inputs", "outputs"):
-            if getattr(model, part) != getattr(other.models[name], part):
+            if getattr(one.models[name], part) != getattr(other.models[name], part):
                 found.append(f"models.{name}.{part}")
     return found
 

@@ -53,7 +53,8 @@ def quantise_model(
 ) -> Quantised | str:
     """The model in 8 bits, or the reason why it stays as it is."""
     try:
-        model = at_opset(half_form(bundle, judge.model, judge.feeds[:PROBES]))
+        whole = half_form(bundle, judge.model, judge.feeds[:PROBES])
+        model = at_opset(only_asked(whole, judge.model))
     except DermedgeError as error:
         return error.one_line
     sites = find_sites(model)
@@ -86,6 +87,16 @@ def half_form(bundle: LoadedBundle, spec: ModelSpec, probes: Sequence[Said]) -> 
     if "fp16" in files:
         return onnx.load(str(bundle.path / files["fp16"]))
     return to_half(folded(onnx.load(str(bundle.path / files["fp32"]))), probes)
+
+
+def only_asked(model: onnx.ModelProto, spec: ModelSpec) -> onnx.ModelProto:
+    """Without what only other models ask of the file: a heat map stays in 16 bits."""
+    wanted = [output.name for output in spec.outputs]
+    if {port.name for port in model.graph.output} == set(wanted):
+        return model
+    known = {item.name for item in model.graph.initializer}
+    inputs = [port.name for port in model.graph.input if port.name not in known]
+    return onnx.utils.Extractor(model).extract_model(inputs, wanted)
 
 
 def folded(model: onnx.ModelProto) -> onnx.ModelProto:

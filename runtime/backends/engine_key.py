@@ -50,6 +50,7 @@ class EngineKey(Spec):
     home: Home
     settings: BuildSettings = BuildSettings()
     profile: str = PROFILE
+    outputs: tuple[str, ...] = ()  # that were built, of those in the file; none named: all
 
 
 class PlanRecord(Spec):
@@ -102,6 +103,7 @@ def differences(
             found.append(Difference(what=what, got=str(got), expected=str(expected)))
 
     compare("another graph", had.onnx, wanted.onnx)
+    compare("other outputs", ", ".join(had.outputs), ", ".join(wanted.outputs))
     compare("another precision", had.precision, wanted.precision)
     compare("another library", had.flavour, wanted.flavour)
     compare("another version of the library", had.version, wanted.version)

@@ -23,6 +23,7 @@ class OpenVinoEngine(Engine):
         try:
             model = core.read_model(graph.content)
             model.reshape({port: list(_shape(port)) for port in model.inputs})
+            _drop_unasked(model, {item.name for item in graph.spec.outputs})
         except Exception as exc:
             raise BundleError(
                 f"{graph.file} is not a graph that OpenVINO can read.",
@@ -50,6 +51,15 @@ class OpenVinoEngine(Engine):
 
     def _free(self) -> None:
         del self._request
+
+
+def _drop_unasked(model: openvino.Model, wanted: set[str]) -> None:
+    """What only other models of the bundle ask of this file is not computed. A file that gives
+    nothing of what was wanted is left as it is, for those who check whether it fits."""
+    unasked = [end for end in model.get_results() if not wanted & end.output(0).get_names()]
+    if len(unasked) < len(model.get_results()):
+        for end in unasked:
+            model.remove_result(end)
 
 
 def _check_weights(model: openvino.Model, file: str) -> None:

@@ -41,6 +41,7 @@ class Order:
     settings: BuildSettings = field(default_factory=BuildSettings)
     ranges: bytes | None = None  # an INT8 calibration cache, for DLA
     timings: bytes = b""
+    outputs: tuple[str, ...] = ()  # to build, of those in the file; none named: all
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,7 @@ def build_plan(flavour: Flavour, order: Order, step: Step = lambda phase, share:
         _refuse_without_dla(flavour, builder, order)
     network = flavour.network(builder, typed=not on_dla)
     _parse(flavour, network, logger, order, log)
+    _drop_unasked(network, order)
     layers = layers_of(network)
     if not on_dla:
         check_network(order.file, order.precision, layers)
@@ -118,6 +120,22 @@ def _parse(flavour: Flavour, network: Any, logger: Any, order: Order, log: Log) 
                 expected="float32",
                 remedy="export the bundle again",
             )
+
+
+def _drop_unasked(network: Any, order: Order) -> None:
+    if not order.outputs:
+        return
+    every = [network.get_output(index) for index in range(network.num_outputs)]
+    if missing := set(order.outputs) - {port.name for port in every}:
+        raise BackendError(
+            f"{order.file} lacks an output that the bundle describes.",
+            got=", ".join(port.name for port in every),
+            expected=", ".join(sorted(missing)),
+            remedy="export the bundle again",
+        )
+    for port in every:
+        if port.name not in order.outputs:
+            network.unmark_output(port)
 
 
 def _fix_batch(builder: Any, network: Any, config: Any, file: str) -> None:

@@ -181,6 +181,7 @@ def _key(graph: Graph, library: Flavour) -> EngineKey:
             "flavour": library.name,
             "version": library.version,
             "home": this_home(),
+            "outputs": [output.name for output in graph.spec.outputs],
         }
     )
 

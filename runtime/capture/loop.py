@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from runtime.capture.camera import Camera, Frame, Status
     from runtime.chain import Analysis, Chain, Look
+    from runtime.heatmap import Floats
     from runtime.preprocess import Image
 
 STALE_MS = 500.0  # an older frame is neither looked at nor judged
@@ -127,6 +128,10 @@ class Loop:
     def judge(self, frame: Image, metadata: Mapping[str, object]) -> Future[Analysis]:
         """Judge a picture from elsewhere; the camera has no part in it."""
         return self._do(lambda: self.chain.analyse(frame, metadata))
+
+    def explain(self, frame: Image) -> Future[Floats]:
+        """The heat map of a picture that was judged before."""
+        return self._do(lambda: self.chain.explain(frame, self.chain.look(frame).lesion))
 
     def _do(self, work: Callable[[], Any]) -> Future[Any]:
         task = _Task(work)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from runtime.heatmap import MEANING
 from runtime.record import Result
 from runtime.reporting.markup import Child, Markup, el, facts_list
 from runtime.reporting.pictures import Picture
@@ -24,7 +25,11 @@ LONGEST_VALUE = 200  # characters of a metadata value; the whole of it is in res
 
 
 def card(
-    rank: int, result: Result, pictures: tuple[Picture, Picture | None] | None, scored: str | None
+    rank: int,
+    result: Result,
+    pictures: tuple[Picture, Picture | None] | None,
+    scored: str | None,
+    heat: Picture | None = None,
 ) -> Markup:
     group, known = group_of(result), _metadata(result.metadata)
     words, sentence = verdict(result)
@@ -40,6 +45,7 @@ def card(
            el("p", sentence, class_="why"),
            _classes(result, scored),
            class_="reading"),
+        _heat(heat, result),
         _measurements(result),
         class_="card", id=f"r{rank}", data_group=group, tabindex="-1",
         aria_labelledby=f"r{rank}-name",
@@ -74,6 +80,19 @@ def _image(picture: Picture, alt: str, class_: str) -> Markup:
         class_=class_,
         loading="lazy",
         decoding="async",
+    )
+
+
+def _heat(picture: Picture | None, result: Result) -> Markup | None:
+    if picture is None:
+        return None
+    name = result.source or "unnamed image"
+    return el(
+        "details",
+        el("summary", "Heat map"),
+        el("p", MEANING, class_="note"),
+        el("div", _image(picture, f"{name}, with the heat map on it", "frame"), class_="pictures"),
+        class_="heat",
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from runtime.record import Result
 from runtime.reporting.cards import card
 from runtime.reporting.markup import Markup, el
-from runtime.reporting.pictures import load_pictures
+from runtime.reporting.pictures import load_heatmap, load_pictures
 from runtime.reporting.reading import RunFacts
 from runtime.reporting.statement import scored_class
 from runtime.reporting.summary import TOP, Summary
@@ -33,7 +33,8 @@ def gallery(summary: Summary, facts: RunFacts, overlays: Path) -> Iterator[str]:
     yield _filters(top)
     scored = scored_class(facts)
     for rank, result in enumerate(top, start=1):
-        yield "\n" + card(rank, result, load_pictures(overlays, result), scored)
+        pictures, heat = load_pictures(overlays, result), load_heatmap(overlays.parent, result)
+        yield "\n" + card(rank, result, pictures, scored, heat)
     yield "\n</section>"
 
 

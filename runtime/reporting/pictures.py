@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from runtime.out_folder import HEATMAPS
 from runtime.overlay import overlay_name, split_overlay
 from runtime.preprocess import Image
 from runtime.record import Result
@@ -39,6 +40,19 @@ def load_pictures(overlays: Path, result: Result) -> tuple[Picture, Picture | No
         return None
     frame, crop = parts
     return _embed(frame, FRAME_SIDE), _embed(crop, CROP_SIDE) if result.lesion else None
+
+
+def load_heatmap(folder: Path, result: Result) -> Picture | None:
+    """`folder` is the one that holds the records; a record names its map below it."""
+    if result.heatmap is None:
+        return None
+    name = overlay_name(result.source, result.sha256)  # not a path that a record could make up
+    try:
+        data = np.fromfile(folder / HEATMAPS / name, dtype=np.uint8)
+    except OSError:
+        return None
+    picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
+    return None if picture is None else _embed(np.asarray(picture, dtype=np.uint8), FRAME_SIDE)
 
 
 def _embed(image: Image, side: int) -> Picture:

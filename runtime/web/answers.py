@@ -43,6 +43,7 @@ def about(bundle: LoadedBundle) -> dict[str, Any]:
     return {
         "bundle": {"name": spec.name, "version": spec.version, "digest": bundle.digest},
         "intended_use": spec.intended_use,
+        "explains": spec.chain.explain is not None,
         "classes": list(spec.classes),
         "positive": list(spec.positive),
         "decision": spec.decision.model_dump(mode="json"),

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import parse_qs
@@ -19,10 +19,12 @@ from starlette.responses import JSONResponse, RedirectResponse, Response, Stream
 from starlette.routing import Route
 
 from runtime.capture.loop import NotCaptured
-from runtime.capture.station import Station, metadata_of
+from runtime.capture.station import Station, as_png, metadata_of
 from runtime.capture.watch import goes_round
+from runtime.chain import require_explain
 from runtime.decode import decode_image
 from runtime.errors import DermedgeError, InputError, UsageError
+from runtime.heatmap import as_layer
 from runtime.store.database import StoreBroken
 from runtime.store.exporting import KINDS, write_captures
 from runtime.store.store import Store
@@ -67,6 +69,7 @@ def make_app(station: Station, policy: Policy) -> Starlette:
         Route("/api/captures", screen.captures, methods=["GET", "POST"]),
         Route("/api/captures/{number:int}", screen.capture),
         Route("/api/captures/{number:int}/picture", screen.picture),
+        Route("/api/captures/{number:int}/heatmap", screen.heatmap),
         Route("/api/export.{kind}", screen.export),
         Route("/api/infer", screen.infer, methods=["POST"]),
     ]
@@ -179,13 +182,31 @@ class Screen:
         return JSONResponse(answers.capture(kept), status)
 
     async def picture(self, request: Request) -> Response:
-        kept = await run_in_threadpool(self.station.store.capture, request.path_params["number"])
-        if kept is None or kept.image is None or kept.session != self.station.session:
-            return JSONResponse({"what": "There is no such picture in this session."}, 404)
+        png = await run_in_threadpool(self._kept_picture, request.path_params["number"])
+        if png is None:
+            return _no_picture()
         side = _side(request.query_params.get("side"))
-        png = await run_in_threadpool(self.station.store.picture, kept.image)
         jpeg = await run_in_threadpool(smaller, png, side)
         return Response(jpeg, media_type="image/jpeg")
+
+    async def heatmap(self, request: Request) -> Response:
+        """Made anew each time: what is kept of a capture is what was seen, not what was drawn."""
+        require_explain(self.station.loop.chain.bundle)
+        png = await run_in_threadpool(self._kept_picture, request.path_params["number"])
+        if png is None:
+            return _no_picture()
+        if self._judging >= MOST_JUDGED:
+            return _busy()
+        with self._judged():
+            frame = await run_in_threadpool(decode_image, png, "the capture")
+            heat = await asyncio.wrap_future(self.station.loop.explain(frame))
+        return Response(as_png(as_layer(heat)), media_type="image/png")
+
+    def _kept_picture(self, number: int) -> bytes | None:
+        kept = self.station.store.capture(number)
+        if kept is None or kept.image is None or kept.session != self.station.session:
+            return None
+        return self.station.store.picture(kept.image)
 
     async def export(self, request: Request) -> Response:
         kind = "." + request.path_params["kind"]
@@ -205,15 +226,21 @@ class Screen:
         patient = dict(request.query_params)
         metadata = metadata_of(patient, self.station.bundle)
         if self._judging >= MOST_JUDGED:
-            return JSONResponse({"what": "Other pictures are being judged; try again."}, 503)
-        self._judging += 1
-        try:
+            return _busy()
+        with self._judged():
             data = await _body(request)
             frame = await run_in_threadpool(decode_image, data, "the picture")
             analysis = await asyncio.wrap_future(self.station.loop.judge(frame, metadata))
+        return Response(analysis.result.to_json(), media_type="application/json")
+
+    @contextmanager
+    def _judged(self) -> Iterator[None]:
+        """One of the pictures, beside captures, that wait for the networks or are with them."""
+        self._judging += 1
+        try:
+            yield
         finally:
             self._judging -= 1
-        return Response(analysis.result.to_json(), media_type="application/json")
 
 
 async def _body(request: Request) -> bytes:
@@ -233,6 +260,14 @@ def _object(body: bytes) -> dict[str, Any]:
     ):
         raise InputError("The form is an object of texts and numbers.", got=type(found).__name__)
     return found
+
+
+def _no_picture() -> Response:
+    return JSONResponse({"what": "There is no such picture in this session."}, 404)
+
+
+def _busy() -> Response:
+    return JSONResponse({"what": "Other pictures are being judged; try again."}, 503)
 
 
 def _side(text: str | None) -> int:

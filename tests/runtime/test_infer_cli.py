@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from runtime import infer as infer_module
 from runtime.cli import main
-from tests.bundle_factory import bundle_fields, make_bundle, picture
+from tests.bundle_factory import bundle_fields, explaining, make_bundle, picture
 from tests.runtime.scans import bundle_at, infer, records_in, write_pictures
 
 
@@ -223,11 +223,11 @@ def test_ctrl_c_says_how_to_carry_on(bundle: Path, monkeypatch: pytest.MonkeyPat
     write_pictures(Path("in"), 6)
     real, seen = HostChain.analyse, []
 
-    def analyse(chain: HostChain, frame: np.ndarray, metadata: dict[str, object]) -> object:
+    def analyse(chain: HostChain, frame: np.ndarray, *others: object) -> object:
         seen.append(frame)
         if len(seen) == 4:
             raise KeyboardInterrupt
-        return real(chain, frame, metadata)
+        return real(chain, frame, *others)  # type: ignore[arg-type]
 
     monkeypatch.setattr("runtime.judging.usable_cores", lambda: 1)  # one after the other
     monkeypatch.setattr(HostChain, "analyse", analyse)
@@ -253,3 +253,27 @@ def test_help_has_examples() -> None:
     assert "dermedge infer --folder" in result.output
     assert "not a diagnosis" in result.output
     assert all(len(line) <= 100 for line in result.output.splitlines())
+
+
+def test_heat_maps_on_request(tmp_path: Path) -> None:
+    make_bundle(tmp_path / "b", explaining(bundle_fields()))
+    write_pictures(Path("in"), 2)
+    words = ("--folder", "in", "--bundle", tmp_path / "b", "--backend", "openvino", "--out", "out")
+    result = CliRunner().invoke(main, ["infer", *map(str, words), "--explain"])
+    assert result.exit_code == 0, result.output
+    for record in records_in(Path("out")):
+        picture_of_it = cv2.imread(str(Path("out") / record["heatmap"]), cv2.IMREAD_COLOR)
+        assert picture_of_it is not None
+    page = Path("out/report.html").read_text(encoding="utf-8")
+    assert page.count("<summary>Heat map</summary>") == 2
+    assert "no outline of disease" in page
+    again = CliRunner().invoke(main, ["infer", *map(str, words)])
+    assert again.exit_code == 2
+    assert "another --explain" in again.output + str(again.exception)
+
+
+def test_heat_maps_of_a_bundle_that_makes_none(bundle: Path) -> None:
+    write_pictures(Path("in"), 1)
+    result = infer("--folder", "in", "--bundle", bundle, "--out", "out", "--explain")
+    assert result.exit_code == 2
+    assert not Path("out").exists()

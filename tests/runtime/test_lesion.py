@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.lesion import Box, Lesion, clean_mask, cut_view, find_lesion, nearest, view_box
+from runtime.lesion import (
+    Box,
+    Lesion,
+    clean_mask,
+    cut_view,
+    find_lesion,
+    nearest,
+    next_largest,
+    view_box,
+)
 from runtime.specs import ViewSpec
 
 SIDE = st.integers(1, 12)
@@ -195,3 +204,14 @@ def test_a_small_mask_is_enlarged_by_its_nearest_sample() -> None:
     small = np.array([[1, 0], [0, 1]], np.uint8)
     large = nearest(small, 6, 4)
     np.testing.assert_array_equal(large, np.kron(small, np.ones((3, 2), np.uint8)))
+
+
+def test_the_next_largest_is_told_as_a_share() -> None:
+    raw = np.zeros((12, 12), np.float32)
+    raw[0:4, 0:4] = 1  # 16 cells, one of them a hole that is filled
+    raw[1, 1] = 0
+    raw[6:8, 6:10] = 1  # 8
+    raw[10, 10] = 1  # 1
+    mask = clean_mask(raw, 0.5, fill_holes=True)
+    assert next_largest(raw, 0.5, mask) == 8 / 16
+    assert next_largest(raw * (mask > 0), 0.5, mask) == 0

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.lesion import Box, Lesion
-from runtime.quality import MEASURES, measure_quality
+from runtime.lesion import Box, Lesion, find_lesion
+from runtime.quality import MEASURES, OF_EVERY_FRAME, measure_quality
 from tests.bundle_factory import picture
+from tests.runtime.spoilt import defocused, exchanged, hairy, moved, rimmed
 
 WHOLE = Lesion(np.ones((4, 4), np.uint8), Box(0, 0, 640, 480), 1.0, True)
 
@@ -25,7 +26,7 @@ def test_every_frame_has_numbers(height: int, width: int, level: int | None) -> 
     if level is None:
         frame = np.random.default_rng(0).integers(0, 256, frame.shape, dtype=np.uint8)
     measures = measured(frame)
-    assert measures.keys() == MEASURES.keys()
+    assert measures.keys() == OF_EVERY_FRAME.keys()
     assert measures.pop("short_side") == min(height, width)
     assert all(0 <= value <= 1 for value in measures.values())
 
@@ -72,11 +73,21 @@ def test_glare_is_small_bright_and_without_colour() -> None:
     assert measured(patch, WHOLE)["glare"] == 0
 
 
-def test_dark_corners_of_the_optics_do_not_count() -> None:
+def test_the_dark_rim_of_the_optics_is_no_dark_picture() -> None:
     frame = picture(480, 640)
-    corners = frame.copy()
-    corners[:60], corners[-60:], corners[:, :60], corners[:, -60:] = 0, 0, 0, 0
-    assert measured(corners) == measured(frame)
+    rim = frame.copy()
+    rim[:60], rim[-60:], rim[:, :60], rim[:, -60:] = 0, 0, 0, 0
+    before, after = measured(frame), measured(rim)
+    assert after["dark_rim"] == pytest.approx(1 - 360 * 520 / (480 * 640), abs=0.03)
+    assert before["dark_rim"] == 0
+    of_the_middle = before.keys() - {"dark_rim", "hair"}
+    assert {name: after[name] for name in of_the_middle} == pytest.approx(
+        {name: before[name] for name in of_the_middle}, abs=1e-6
+    )
+
+
+def test_a_dark_lesion_is_no_rim() -> None:
+    assert measured(picture(480, 640, colour=(10, 10, 10)))["dark_rim"] == 0
 
 
 def test_the_lesion_is_looked_at_where_it_is() -> None:
@@ -85,3 +96,63 @@ def test_the_lesion_is_looked_at_where_it_is() -> None:
     corner = Lesion(np.ones((4, 4), np.uint8), Box(0, 0, 80, 80), 0.02, True)
     assert measured(frame)["bright_clipped"] == 0
     assert measured(frame, corner)["bright_clipped"] > 0.9
+
+
+def phantom(index: int) -> np.ndarray:
+    from train.phantom.compose import make_phantom
+
+    return make_phantom(3, index, (450, 600)).image
+
+
+@pytest.mark.parametrize("direction", range(4))
+def test_motion_is_blur_along_a_line(direction: int) -> None:
+    class Along:
+        def uniform(self, low: float, high: float) -> float:
+            return 45.0 * direction
+
+    frame = phantom(0)
+    still, smeared = measured(frame)["motion"], measured(moved(frame, Along()))["motion"]  # type: ignore[arg-type]
+    assert smeared > still + 0.2
+    rng = np.random.default_rng(0)
+    assert measured(defocused(frame, rng))["motion"] < smeared
+
+
+def test_hair_is_long_thin_and_dark() -> None:
+    from train.phantom.compose import make_phantom
+
+    found, drawn = [], []
+    for index in range(40):
+        one = make_phantom(5, index, (450, 600))
+        found.append(measured(one.image)["hair"])
+        drawn.append(float(one.hair_mask.mean()))
+    dense = np.array(drawn) > np.median(drawn)
+    assert np.mean(np.array(found)[dense]) > 2 * np.mean(np.array(found)[~dense])
+    bald = picture(450, 600)
+    assert measured(bald)["hair"] == 0
+    assert measured(hairy(bald, np.random.default_rng(0)))["hair"] > 0.3
+
+
+def test_skin_has_the_colours_of_skin() -> None:
+    for index in range(18):
+        assert measured(phantom(index))["skin"] > 0.7
+    meadow = np.full((200, 300, 3), (40, 160, 60), np.uint8)
+    assert measured(meadow)["skin"] == 0
+    tan = np.full((200, 300, 3), (90, 130, 190), np.uint8)
+    assert measured(tan)["skin"] == 1
+    assert measured(exchanged(tan, np.random.default_rng(0)))["skin"] == 0
+
+
+def test_how_the_lesion_lies() -> None:
+    mask = np.zeros((10, 10), np.uint8)
+    mask[:5, :5] = 1
+    lesion = find_lesion(mask, 480, 640, next_largest=0.2)
+    measures = measured(picture(480, 640), lesion)
+    assert measures.keys() == MEASURES.keys()
+    assert measures["lesion_area"] == 0.25
+    assert measures["lesion_at_border"] == 0.25  # half of two of its four sides
+    assert measures["next_lesion"] == 0.2
+
+
+def test_a_circle_in_the_dark() -> None:
+    seen = measured(rimmed(phantom(1), np.random.default_rng(0)))
+    assert seen["dark_rim"] > 0.5

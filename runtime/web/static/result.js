@@ -113,6 +113,33 @@ const facts = (record) => {
   return lines.map((line) => el("p", { class: "quiet" }, line));
 };
 
+/** The heat map is made when it is first asked for: the device has better things to do. */
+const heatToggle = (capture, view) => {
+  const box = el("input", { type: "checkbox", id: "heat" });
+  const note = el("p", { class: "quiet", role: "status", hidden: true });
+  let layer = null;
+  box.addEventListener("change", () => {
+    if (box.checked && layer === null) {
+      layer = el("img", { class: "heat", alt: "" });
+      layer.addEventListener("load", () => {
+        note.textContent = say("heatmap_meaning");
+      });
+      layer.addEventListener("error", () => {
+        note.textContent = say("heatmap_failed");
+        layer.remove();
+        layer = null;
+        box.checked = false;
+      });
+      note.textContent = say("heatmap_coming");
+      layer.src = `/api/captures/${capture.number}/heatmap`;
+      view.querySelector("svg").before(layer);
+    }
+    note.hidden = layer !== null && !box.checked;
+    if (layer !== null) layer.hidden = !box.checked;
+  });
+  return [el("label", { class: "toggle", for: "heat" }, box, say("heatmap")), note];
+};
+
 /** The whole page of one capture. */
 export const showResult = (capture, about) => {
   const { record } = capture;
@@ -123,6 +150,7 @@ export const showResult = (capture, about) => {
   byId("result-picture").replaceChildren(
     view,
     el("label", { class: "toggle", for: "shown" }, shown, say("outline")),
+    ...(about.explains ? heatToggle(capture, view) : []),
   );
   byId("result-words").replaceChildren(
     verdict(record),

@@ -65,6 +65,11 @@ const words = {
   frames: "{count} frames, spread {spread}",
   age_of_frame: "Picture {ms} ms old when it was judged",
   outline: "Outline",
+  heatmap: "Heat map",
+  heatmap_coming: "Computing the heat map …",
+  heatmap_meaning:
+    "Bright: here the networks' layers found something to answer to. It does not say what, and not for which class; it is no outline of disease.",
+  heatmap_failed: "There is no heat map of this picture",
   picture_alt: "Capture {number}",
   meaning: "What the score means",
   meaning_score:

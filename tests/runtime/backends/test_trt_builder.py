@@ -98,11 +98,24 @@ def test_every_graph_of_the_tiny_bundle(rtx: Flavour, graph: onnx.ModelProto) ->
 
 @pytest.mark.parametrize("name", DEMO.spec.models)
 def test_every_graph_of_the_demo_bundle(rtx: Flavour, name: str) -> None:
-    variant = DEMO.spec.models[name].variants[0]
+    model = DEMO.spec.models[name]
+    variant, outputs = model.variants[0], tuple(output.name for output in model.outputs)
     content = (BUNDLE / variant.file).read_bytes()
-    made = build_plan(rtx, Order(variant.file, content, variant.precision))
+    made = build_plan(rtx, Order(variant.file, content, variant.precision, outputs=outputs))
     assert made.plan
     assert variant.precision in counted(made.layers)
+
+
+def test_only_what_is_asked_for_is_built(rtx: Flavour) -> None:
+    graph = member(WEIGHTS["member_a"]).SerializeToString()
+    whole = build_plan(rtx, Order("m.onnx", graph, "fp32"))
+    names = ("probabilities", "logits")
+    part = build_plan(rtx, Order("m.onnx", graph, "fp32", outputs=names))
+    assert len(part.plan) < len(whole.plan)
+    assert b"heatmap" in whole.plan
+    assert b"heatmap" not in part.plan
+    with pytest.raises(BackendError, match="lacks an output"):
+        build_plan(rtx, Order("m.onnx", graph, "fp32", outputs=("mask",)))
 
 
 @pytest.mark.parametrize("content", [b"", b"no graph", convolutions()[:-60]])

@@ -19,7 +19,7 @@ from runtime.capture.station import Station
 from runtime.chain import open_chain
 from runtime.store.store import Limits, Store
 from runtime.web.server import Listening, serving
-from tests.bundle_factory import make_bundle
+from tests.bundle_factory import bundle_fields, explaining, make_bundle
 from tests.runtime.capture.mjpeg_server import NetworkCamera, network_camera
 from tests.runtime.capture.test_camera import QUICK
 from tests.runtime.capture.waiting import until
@@ -78,7 +78,7 @@ class Screen:
 def running(
     folder: Path, listening: Listening | None = None, fields: dict[str, Any] | None = None
 ) -> Iterator[Screen]:
-    bundle = make_bundle(folder / "bundle", fields)
+    bundle = make_bundle(folder / "bundle", fields or explaining(bundle_fields()))
     with (
         network_camera() as served,
         Store(folder / "store", limits=Limits(free_mb=0)) as store,

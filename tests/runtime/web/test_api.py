@@ -19,14 +19,14 @@ import pytest
 from runtime.capture.multipart import Parts
 from runtime.decode import decode_image
 from runtime.web.app import MOST_STREAMS
-from tests.bundle_factory import bundle_fields, picture
+from tests.bundle_factory import bundle_fields, explaining, picture
 from tests.runtime.capture.waiting import until
 from tests.runtime.web.screens import OWN, Screen, running
 
 
 @pytest.fixture(scope="module")
 def screen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Screen]:
-    fields = bundle_fields()
+    fields = explaining(bundle_fields())
     fields["decision"]["threshold"] = 0.4
     with (
         pytest.MonkeyPatch.context() as patched,
@@ -75,6 +75,28 @@ def test_its_picture_is_what_was_judged(screen: Screen) -> None:
         small = screen.ask(f"/api/captures/{capture['number']}/picture?side={side}")
         assert small.status == 200
         assert max(decode_image(small.body, "it").shape) == (64 if side == "64" else 320)
+
+
+def test_its_heat_map_is_a_layer_over_it(screen: Screen) -> None:
+    number = screen.send("/api/captures", {}).json["number"]
+    answer = screen.ask(f"/api/captures/{number}/heatmap")
+    assert (answer.status, answer.headers["content-type"]) == (200, "image/png")
+    layer = cv2.imdecode(np.frombuffer(answer.body, np.uint8), cv2.IMREAD_UNCHANGED)
+    assert layer is not None
+    assert layer.shape == (240, 320, 4)
+    assert layer[..., 3].min() == 0
+    assert layer[..., 3].max() > 150
+    assert screen.ask("/api/about").json["explains"]
+    assert screen.ask("/api/captures/999/heatmap").status == 404
+
+
+def test_a_bundle_without_heat_maps_says_so(tmp_path: Path) -> None:
+    with running(tmp_path, fields=bundle_fields()) as screen:
+        screen.ready()
+        number = screen.send("/api/captures", {}).json["number"]
+        answer = screen.ask(f"/api/captures/{number}/heatmap")
+        assert (answer.status, answer.json["what"]) == (400, "The bundle tiny makes no heat maps.")
+        assert not screen.ask("/api/about").json["explains"]
 
 
 def test_events_tell_what_is_seen(screen: Screen) -> None:

@@ -95,12 +95,18 @@ def test_a_capture_with_a_patient(page: Page, screen: Screen) -> None:
     for text in ("Refer", "Score", "threshold 0.500", "What the score means", "melanoma"):
         assert text in words, words
     assert (
-        page.locator("#result-picture img").evaluate(
+        page.locator("#result-picture .picture > img:first-child").evaluate(
             "image => image.decode().then(() => image.naturalWidth)"
         )
         == 320
     )
     assert page.locator("#result-picture polygon.border").count() == 1
+    page.click("label[for=heat]")
+    heat = page.locator("#result-picture img.heat")
+    assert heat.evaluate("image => image.decode().then(() => image.naturalWidth)") == 320
+    page.get_by_text("no outline of disease").wait_for()
+    page.click("label[for=heat]")
+    assert heat.is_hidden()
     page.click("label[for=shown]")
     assert page.locator("#result-picture .outline.hidden").count() == 1
     kept = screen.station.store.captures()[-1]
