@@ -31,6 +31,7 @@ State = Literal["opening", "live", "stalled", "lost", "reopening"]
 KEPT = 6  # newest frames that are held, for a capture to choose from
 SPARE = 4  # slots beside them: one being written, one on its way, one or two looked at
 TICK_SECONDS = 0.05
+HELD = "the camera's driver hangs, and its reader with it: unplug the camera"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,7 @@ class Camera:
         self._change = Condition()
         self._frames: deque[Frame] = deque()
         self._closing = False
+        self._reader: ReaderProcess | None = None
         self._thread = Thread(target=self._keep_open, name="camera", daemon=True)
 
     def __enter__(self) -> Self:
@@ -178,12 +180,19 @@ class Camera:
                 why = f"{type(exc).__name__}: {exc}"
             self._forget_frames()
             self._become("lost", why)
+            self._wait_for_its_end()
             if time.monotonic() - began > self.patience.settled:
                 tries = 0
             wait = self.patience.waits[min(tries, len(self.patience.waits) - 1)]
             tries += 1
             with self._change:
                 self._change.wait_for(lambda: self._closing, wait)
+
+    def _wait_for_its_end(self) -> None:
+        """A driver that does not let go of one reader would not let go of the next one either."""
+        while not self._closing and self._reader is not None and not self._reader.has_ended:
+            self._become("lost", HELD)
+            time.sleep(TICK_SECONDS)
 
     def _read_until_lost(self) -> str | None:
         """Open it and take its frames; the return value is why that ended."""
@@ -193,6 +202,7 @@ class Camera:
         before, heard = counts.received, time.monotonic()
         trouble: str | None = None
         with ReaderProcess(self.address, self.profile, KEPT + SPARE) as reader:
+            self._reader = reader
             while not self._closing:
                 try:
                     message = reader.hear(TICK_SECONDS)

@@ -6,7 +6,7 @@ import select
 import subprocess
 import sys
 from contextlib import suppress
-from threading import Lock
+from threading import Lock, Thread
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 PROGRAM = [sys.executable, "-m", "runtime.capture.reader"]
+ENDING_SECONDS = 2.0
 
 
 class ReaderGone(Exception):
@@ -72,6 +73,10 @@ class ReaderProcess:
                 with suppress(OSError):  # it has gone, which the next message will say
                     hand_back(self._channel, slot)
 
+    @property
+    def has_ended(self) -> bool:
+        return self._process.poll() is not None
+
     def _ending(self) -> str:
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(1.0)
@@ -90,7 +95,11 @@ class ReaderProcess:
         trace: TracebackType | None,
     ) -> None:
         self._process.kill()
-        self._process.wait()
+        try:
+            self._process.wait(ENDING_SECONDS)
+        except subprocess.TimeoutExpired:
+            # It waits in a driver where no signal reaches it, and ends when the driver lets go.
+            Thread(target=self._process.wait, name="reader's end", daemon=True).start()
         with self._lock:
             self._open = False
             self._channel.close()

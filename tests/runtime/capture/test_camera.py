@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from runtime.capture.address import parse_address
-from runtime.capture.camera import KEPT, SPARE, Camera, Patience
+from runtime.capture.camera import HELD, KEPT, SPARE, Camera, Patience
 from tests.runtime.capture.mjpeg_server import NetworkCamera, Way, network_camera, picture
 from tests.runtime.capture.waiting import PATIENT_SECONDS, until
 
@@ -196,6 +196,26 @@ def test_a_reader_that_is_killed_or_hangs_is_replaced() -> None:
                 assert frame.number > last, "numbers go on"
                 last = frame.number
         assert balanced(camera)
+
+
+def test_a_reader_that_nothing_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a driver that hangs. No other is sent after it, and the loop can end without it."""
+    monkeypatch.setattr(subprocess.Popen, "kill", lambda _: None)
+    monkeypatch.setattr("runtime.capture.reader_process.ENDING_SECONDS", 0.2)
+    with watch("synthetic:320x240@30") as camera:
+        until(lambda: live(camera), "no frame")
+        pid = reader_of(camera)
+        os.kill(pid, signal.SIGSTOP)
+        until(lambda: camera.status.why == HELD, str(camera.status))
+        time.sleep(5 * max(QUICK.waits))
+        assert camera.status.state == "lost"
+        assert camera.status.counts.openings == 1
+        os.kill(pid, signal.SIGKILL)
+        until(lambda: live(camera), "it is not opened again")
+        pid = reader_of(camera)
+        os.kill(pid, signal.SIGSTOP)
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: not Path(f"/proc/{pid}").exists(), "it is left as a zombie")
 
 
 def test_a_frame_may_outlive_its_reader() -> None:
