@@ -12,6 +12,7 @@ from runtime.errors import UsageError
 
 SMOOTH = 15.0  # pictures a second that a live view needs
 ENOUGH = 1920 * 1080  # pixels: more cost time and show a network nothing
+LASTING = Path("/dev/v4l/by-id")  # udev's names
 
 
 def found_cameras() -> Iterator[Camera | str]:
@@ -43,12 +44,20 @@ def profile_of(camera: Camera) -> Profile:
     format_, size = _best(camera)
     rate = max(size.rates, default=None)
     return Profile(
-        device=camera.device,
+        device=lasting_name(camera.device),
         format=format_.name,
         size=(size.width, size.height),
         fps=rate,
         controls={control.name: control.value for control in camera.controls},
     )
+
+
+def lasting_name(device: str) -> str:
+    """A number may be another one when the camera is plugged in again; a name made of what the
+    camera says of itself is not.
+    """
+    names = sorted(LASTING.glob("*"))
+    return next((str(name) for name in names if name.resolve() == Path(device)), device)
 
 
 def write_profile(camera: Camera, file: Path) -> None:
