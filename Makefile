@@ -49,7 +49,7 @@ faults: $(DEV) ## killed scans, damaged bundles and images, many more rounds tha
 soak: $(DEV) ## the camera loop for half an hour (MINUTES=…): nothing may grow
 	$(PY_DEV) -m tests.faults.soak --minutes $${MINUTES:-30}
 
-vm: $(DEV) ## V4L2 cameras in an emulated machine with Debian's kernel (as root, on Debian)
+vm: $(DEV) ## V4L2 and USB cameras in an emulated machine with Debian's kernel (as root, on Debian)
 	bash tests/vm/boot.sh
 
 clean: ## what was built and measured here; the two environments stay

@@ -2,16 +2,16 @@
 # Boots a machine with cameras, and runs tests/vm in it: `make vm`, or  bash tests/vm/boot.sh [PYTEST…]
 #
 # The machine is QEMU in software, with Debian's own kernel, which brings `vivid` (a virtual V4L2
-# camera), `uvcvideo`, and `dummy_hcd` with `usb_f_uvc` (a USB camera looped back). Its file system is
-# this machine's, read-only, with what is written kept in its memory. As root, on Debian:
+# camera), and `uvcvideo` with `vhci_hcd` (USB cameras, and a USB port that is a socket). Its file
+# system is this machine's, read-only, with what is written kept in its memory. As root, on Debian:
 # needs qemu-system-x86, kmod, cpio, busybox-static (all from Debian's packages).
 set -euo pipefail
 
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 root="$(cd "$here/../.." && pwd)"
 work="${DERMEDGE_VM_CACHE:-$root/out/vm}"
-modules=(virtio_pci 9pnet_virtio 9p overlay vivid dummy_hcd uvcvideo libcomposite usb_f_uvc)
-minutes=15
+modules=(virtio_pci 9pnet_virtio 9p overlay vivid uvcvideo vhci_hcd evdev)
+minutes=30
 
 mkdir -p "$work"
 cd "$work"
@@ -52,8 +52,7 @@ mount -t overlay -o lowerdir=/host,upperdir=/rw/upper,workdir=/rw/work overlay /
 mount --bind /dev /rw/all/dev
 mount -t proc proc /rw/all/proc
 mount -t sysfs sys /rw/all/sys
-mount -t configfs config /rw/all/sys/kernel/config
-mount -t tmpfs tmp /rw/all/tmp
+mount -t tmpfs tmp /rw/all/run
 ip link set lo up
 chroot /rw/all /bin/bash -c "$(cat /command)"
 echo "GUEST ENDED WITH $?"
@@ -61,7 +60,7 @@ poweroff -f
 INIT
 chmod +x initrd/init
 python="${PYTHON:-$root/.venv-dev/bin/python}"
-printf 'export DERMEDGE_VM=1 HOME=/root PYTHONDONTWRITEBYTECODE=1; cd %q && %q -m pytest -p no:cacheprovider -p no:xdist -rA %s' \
+printf 'export DERMEDGE_VM=1 HOME=/root TMPDIR=/run PYTHONDONTWRITEBYTECODE=1; cd %q && %q -m pytest -p no:cacheprovider -p no:xdist -rA %s' \
     "$root" "$python" "${*:-tests/vm}" >initrd/command
 (cd initrd && find . | cpio -o -H newc --quiet | gzip -1) >initrd.gz
 
