@@ -30,6 +30,8 @@ EXTRA_OF = {
     "scipy": "calibration",
     "sklearn": "calibration",
     "yaml": "camera",
+    "evdev": "camera",
+    "gpiod": "camera",
     "onnx": "export",
     "onnxscript": "export",
     "matplotlib": "calibration",

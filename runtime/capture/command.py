@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from runtime.errors import UsageError
 if TYPE_CHECKING:
     from runtime.bundle_files import LoadedBundle
     from runtime.capture.address import Address
+    from runtime.capture.button import Button
     from runtime.capture.camera_profile import Profile
     from runtime.capture.station import Station
     from runtime.web.server import Listening
@@ -35,6 +36,7 @@ class CameraSettings:
     tls_cert: Path | None
     tls_key: Path | None
     headless: bool
+    button: str | None
     log: Path | None
 
 
@@ -55,6 +57,7 @@ def run_camera(source: str, bundle: LoadedBundle, backend: str, settings: Camera
     listening = _listening(settings)
     profile = Profile() if settings.profile is None else read_profile(settings.profile)
     address = parse_address(source or profile.device, absent=settings.headless)
+    button = _button(settings.button, address)
     journal = Journal(settings.log)
     limits = Limits(settings.keep_days, settings.keep_mb)
     with Store(settings.store or default_store(), settings.key, limits) as store:
@@ -72,12 +75,31 @@ def run_camera(source: str, bundle: LoadedBundle, backend: str, settings: Camera
             try:
                 with Loop(camera, chain) as loop:
                     station = Station(loop, store, session, address.name, settings.frames, journal)
-                    with _screen(station, listening):
-                        console.run(station, settings.headless)
+                    with _screen(station, listening), button or nullcontext():
+                        console.run(station, settings.headless, button)
             finally:
                 store.end(session)
                 journal.note("ended")
                 journal.close()
+
+
+def _button(given: str | None, address: Address) -> Button | None:
+    from runtime.capture.button import parse_button
+
+    return None if given is None else parse_button(given, lambda: _bus(address))
+
+
+def _bus(address: Address) -> str | None:
+    """Where a camera hangs; None for those that have no button of their own."""
+    from runtime.capture.v4l2 import examine
+
+    if address.kind != "v4l2":
+        return None
+    with suppress(OSError):
+        found = examine(Path(address.where))
+        if found is not None:
+            return found.bus
+    return address.name  # it is away, and its button with it
 
 
 def _told(profile: Profile, address: Address) -> dict[str, object]:

@@ -1,7 +1,8 @@
 """The loop without a screen: one line that says how things are, and a capture at every Enter.
 
 On a terminal, Enter captures and q ends. Where standard input is no terminal, every line of it
-captures; a line may be a JSON object with the patient's fields. SIGTERM ends it in order.
+captures; a line may be a JSON object with the patient's fields. A button captures as well, and
+knows of no patient. SIGTERM ends it in order.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from runtime.errors import DermedgeError, InputError
 from runtime.screen import print_image
 
 if TYPE_CHECKING:
+    from runtime.capture.button import Button
     from runtime.capture.loop import View
     from runtime.capture.station import Station
 
@@ -31,7 +33,7 @@ TICK_SECONDS, PLAIN_SECONDS = 0.25, 600.0  # between two lines: on a terminal, a
 HELP = "Enter captures, q and Enter ends."
 
 
-def run(station: Station, headless: bool = False) -> None:
+def run(station: Station, headless: bool = False, button: Button | None = None) -> None:
     """Until it is ended. What goes wrong with one capture is said, and the loop goes on."""
     console = Console(stderr=True)
     terminal = console.is_terminal and sys.stdin.isatty() and not headless
@@ -40,7 +42,8 @@ def run(station: Station, headless: bool = False) -> None:
     ended, notifier, status = Event(), Notifier(), _StatusLine(console, terminal)
     with _ended_by_signals(ended):
         notifier.ready()
-        lines = _Lines(None if headless else sys.stdin.fileno())
+        pressed = _Pressed(console, station, button)
+        lines = _Lines(None if headless else sys.stdin.fileno(), button)
         while not ended.is_set():
             if station.loop.failed is not None:
                 raise station.loop.failed
@@ -48,6 +51,7 @@ def run(station: Station, headless: bool = False) -> None:
                 if line == "q" and terminal:
                     return
                 _capture(console, station, line)
+            pressed.look()
             view = station.loop.view()
             if status.changed(view):
                 station.journal.note("camera", state=view.camera.state, why=view.camera.why)
@@ -78,6 +82,25 @@ class _StatusLine:
             self._console.print(text, end="\r", overflow="crop", no_wrap=True, highlight=False)
         else:
             self._console.print(text, highlight=False, soft_wrap=True)
+
+
+class _Pressed:
+    """A button's presses, and what there is to say of it."""
+
+    def __init__(self, console: Console, station: Station, button: Button | None) -> None:
+        self._console, self._station, self._button = console, station, button
+        self._told = ""
+
+    def look(self) -> None:
+        if self._button is None:
+            return
+        if self._told != self._button.status:
+            self._told = self._button.status
+            words = f"Button ({self._button.name}): {self._told}"
+            self._console.print(words, markup=False, highlight=False, soft_wrap=True)
+            self._station.journal.note("button", name=self._button.name, status=self._told)
+        if self._button.was_pressed():
+            _capture(self._console, self._station, "")
 
 
 def _capture(console: Console, station: Station, line: str) -> None:
@@ -132,16 +155,20 @@ def _ended_by_signals(ended: Event) -> Iterator[None]:
 
 
 class _Lines:
-    """Whole lines of a descriptor, without waiting for one that is not there."""
+    """Whole lines of a descriptor, without waiting for one that is not there.
 
-    def __init__(self, descriptor: int | None) -> None:
+    Without a descriptor, as under systemd, there are none. A button that is pressed ends the wait.
+    """
+
+    def __init__(self, descriptor: int | None, button: Button | None) -> None:
         self._descriptor, self._held = descriptor, b""
+        self._button: tuple[Button, ...] = () if button is None else (button,)
 
     def read(self, seconds: float) -> list[str]:
-        if self._descriptor is None:  # as under systemd: nobody to ask for a capture here
-            time.sleep(seconds)
-            return []
-        if not select.select([self._descriptor], [], [], seconds)[0]:
+        waited: list[int | Button] = [*self._button]
+        waited += [] if self._descriptor is None else [self._descriptor]
+        ready, _, _ = select.select(waited, [], [], seconds)
+        if self._descriptor is None or self._descriptor not in ready:
             return []
         data = os.read(self._descriptor, 1 << 16)
         if not data:

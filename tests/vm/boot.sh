@@ -10,7 +10,7 @@ set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 root="$(cd "$here/../.." && pwd)"
 work="${DERMEDGE_VM_CACHE:-$root/out/vm}"
-modules=(virtio_pci 9pnet_virtio 9p overlay vivid uvcvideo vhci_hcd evdev)
+modules=(virtio_pci 9pnet_virtio 9p overlay vivid uvcvideo vhci_hcd uinput evdev uhid hid_cp2112)
 minutes=30
 
 mkdir -p "$work"
