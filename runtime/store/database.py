@@ -41,8 +41,12 @@ class StoreBroken(DermedgeError):
     """The store did not take what it was given. Nothing of it is kept, all before it is."""
 
 
-def connect(file: Path) -> sqlite3.Connection:
-    """An open store, made if there is none. Statements run in transactions of their own."""
+def connect(file: Path, orphans: bool = False) -> sqlite3.Connection:
+    """An open store, made if there is none. Statements run in transactions of their own.
+
+    Where there are pictures already, `orphans`, their store is missing: a new one would not know
+    them, and they would be swept away.
+    """
     try:
         base = sqlite3.connect(
             file, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
@@ -52,6 +56,8 @@ def connect(file: Path) -> sqlite3.Connection:
         base.execute("PRAGMA foreign_keys = ON")
         with transaction(base):
             if not base.execute("SELECT 1 FROM sqlite_master").fetchone():
+                if orphans:
+                    raise _lost(file)
                 for statement in TABLES.split(";\n")[:-1]:
                     base.execute(statement)
                 base.execute("INSERT INTO facts VALUES ('schema', ?)", (str(SCHEMA).encode(),))
@@ -76,6 +82,14 @@ def transaction(base: sqlite3.Connection) -> Iterator[None]:
             base.execute("ROLLBACK")
         raise
     base.execute("COMMIT")
+
+
+def _lost(file: Path) -> UsageError:
+    return UsageError(
+        f"{file} is missing or empty, and there are pictures that it knew.",
+        expected="the store.db that belongs to them",
+        remedy=f"put it back from a copy; to begin anew, move {file.parent / 'pictures'} elsewhere",
+    )
 
 
 def _check_schema(base: sqlite3.Connection, file: Path) -> None:

@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Any
 from runtime.errors import UsageError
 from runtime.record import flatten
 from runtime.results import writing
+from runtime.store.pictures import private
 
 if TYPE_CHECKING:
     from runtime.store.store import Capture, Store
@@ -35,7 +36,7 @@ def write_export(store: Store, session: str | None, out: Path) -> int:
             got=kind or "no ending",
             expected=", ".join(KINDS),
         )
-    with writing(out), out.open("xb") as file:
+    with writing(out), open(out, "xb", opener=private) as file:
         return write_captures(store, session, kind, file)
 
 

@@ -26,7 +26,7 @@ class Pictures:
         place.parent.mkdir(mode=0o700, exist_ok=True)
         part = place.with_suffix(".part")
         try:
-            with open(part, "wb", opener=_private) as file:
+            with open(part, "wb", opener=private) as file:
                 file.write(stored)
                 file.flush()
                 os.fsync(file.fileno())
@@ -56,7 +56,8 @@ class Pictures:
             file.unlink(missing_ok=True)
 
 
-def _private(path: str, flags: int) -> int:
+def private(path: str, flags: int) -> int:
+    """For `open`: a file that its owner alone may read."""
     return os.open(path, flags, 0o600)
 
 

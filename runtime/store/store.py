@@ -81,17 +81,17 @@ class Store:
         with ExitStack() as stack:
             try:
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self.pictures = Pictures(folder / "pictures")
+                orphans = any(True for _ in self.pictures.names())
                 if writable:
                     folder.chmod(0o700)
-                    os.close(os.open(folder / "store.db", os.O_CREAT | os.O_RDWR, 0o600))
-                self.pictures = Pictures(folder / "pictures")
-                if writable:
                     stack.callback(os.close, _lock(folder / "lock"))
+                    os.close(os.open(folder / "store.db", os.O_CREAT | os.O_RDWR, 0o600))
             except OSError as exc:
                 raise UsageError(
                     f"{folder} cannot be used as a store.", got=exc.strerror or str(exc)
                 ) from exc
-            self._base = stack.enter_context(closing(connect(folder / "store.db")))
+            self._base = stack.enter_context(closing(connect(folder / "store.db", orphans)))
             if writable:
                 self._check_key()
                 self._sweep()

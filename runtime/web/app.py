@@ -276,10 +276,22 @@ def _side(text: str | None) -> int:
 
 
 def _exported(store: Store, session: str, kind: str) -> tuple[IO[bytes], int]:
-    """A file that nobody else can open, and its size."""
+    """A file that nobody else can open, and its size.
+
+    It has no name, and lies beside the store: what it holds is encrypted there and not here, and
+    /tmp may be memory, or a disk that others keep.
+    """
     with ExitStack() as stack:
-        file = stack.enter_context(tempfile.TemporaryFile())
-        write_captures(store, session, kind, file)
+        try:
+            file = stack.enter_context(tempfile.TemporaryFile(dir=store.folder))
+            write_captures(store, session, kind, file)
+        except OSError as exc:
+            raise DermedgeError(
+                "The export cannot be written.",
+                got=exc.strerror or str(exc),
+                expected=f"room for all captures once more in {store.folder}",
+                remedy="dermedge sessions export --out FILE  on another disk",
+            ) from exc
         size = file.tell()
         file.seek(0)
         stack.pop_all()

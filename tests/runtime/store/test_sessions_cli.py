@@ -57,6 +57,7 @@ def test_exports(folder: Path, tmp_path: Path) -> None:
     lines = [json.loads(line) for line in (tmp_path / "b.jsonl").read_text().splitlines()]
     assert {line["patient"]["patient"] for line in lines} == {"p0"}
     assert run("export", "--store", folder, "--out", tmp_path / "c.zip").exit_code == 0
+    assert (tmp_path / "c.zip").stat().st_mode & 0o777 == 0o600, "patient data, unencrypted"
     with zipfile.ZipFile(tmp_path / "c.zip") as archive:
         assert archive.read("pictures/000003.png") == b"png 10"
         assert "not a diagnosis" in archive.read("README.txt").decode()

@@ -258,6 +258,30 @@ def test_a_picture_of_two_captures_goes_with_the_second(tmp_path: Path) -> None:
         assert list(store.problems()) == []
 
 
+@pytest.mark.parametrize("left", [None, b""])
+def test_pictures_without_their_store_are_not_swept_away(
+    tmp_path: Path, left: bytes | None
+) -> None:
+    """As after a restored backup that left the database out, or a disk that lost it."""
+    folder = tmp_path / "s"
+    with Store(folder, limits=ROOMY) as store:
+        fill(store)
+    whole = (folder / "store.db").read_bytes()
+    for file in folder.glob("store.db*"):
+        file.unlink()
+    if left is not None:
+        (folder / "store.db").write_bytes(left)
+    for _ in range(2):
+        with pytest.raises(UsageError, match="is missing or empty") as caught:
+            Store(folder)
+        assert "put it back" in str(caught.value)
+    assert len(list((folder / "pictures").rglob("*.picture"))) == 3
+    (folder / "store.db").write_bytes(whole)
+    with Store(folder) as store:
+        assert list(store.problems()) == []
+        assert len(store.captures()) == 3
+
+
 def test_what_is_no_store(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no captured sessions"):
         Store(tmp_path / "none", writable=False)

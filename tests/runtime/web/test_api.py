@@ -7,6 +7,7 @@ import http.client
 import io
 import json
 import socket
+import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -170,6 +171,32 @@ def test_exports(screen: Screen) -> None:
         assert archive.testzip() is None
         assert len([n for n in archive.namelist() if n.startswith("pictures/")]) == len(captures)
     assert screen.ask("/api/export.doc").status == 404
+
+
+def test_an_export_goes_by_the_store_and_leaves_nothing(
+    screen: Screen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """/tmp may be memory, or a disk that others keep."""
+    folder, made = screen.station.store.folder, []
+    real = tempfile.TemporaryFile
+
+    def watched(**given: object) -> object:
+        made.append(given)
+        return real(**given)  # type: ignore[call-overload]
+
+    monkeypatch.setattr("runtime.web.app.tempfile.TemporaryFile", watched)
+    before = sorted(folder.iterdir())
+    assert screen.ask("/api/export.zip").status == 200
+    assert made == [{"dir": folder}]
+    assert sorted(folder.iterdir()) == before
+    monkeypatch.setattr("runtime.web.app.tempfile.TemporaryFile", _full)
+    answer = screen.ask("/api/export.zip")
+    assert (answer.status, answer.json["got"]) == (500, "No space left on device")
+    assert "sessions export" in answer.json["remedy"]
+
+
+def _full(**given: object) -> None:
+    raise OSError(28, "No space left on device")
 
 
 def test_a_clinics_own_software_sends_pictures(screen: Screen) -> None:
