@@ -57,13 +57,15 @@ def command(as_json: bool, cameras: bool, write: Path | None) -> None:
 def _list_cameras(as_json: bool, write: Path | None) -> None:
     import json
 
+    from runtime.capture.identity import lasting_names
     from runtime.capture.listing import describe, found_cameras, write_profile
     from runtime.capture.v4l2 import Camera
 
     found = list(found_cameras())
     there = [each for each in found if isinstance(each, Camera)]
     if as_json:
-        click.echo(json.dumps([asdict(each) for each in there], indent=2))
+        listed = [{**asdict(each), "names": lasting_names(Path(each.device))} for each in there]
+        click.echo(json.dumps(listed, indent=2))
     else:
         for each in found:
             lines = describe(each) if isinstance(each, Camera) else [each]

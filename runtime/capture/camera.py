@@ -2,6 +2,7 @@
 
     opening → live ⇄ stalled → lost → reopening → live
 
+It is the one camera that was opened first: one that is plugged in for it later is not taken.
 Only a camera that is live gives frames. What it gives is always the newest; how old that is can be
 told from its time, by the monotonic clock.
 """
@@ -96,6 +97,8 @@ class Camera:
         self._frames: deque[Frame] = deque()
         self._closing = False
         self._reader: ReaderProcess | None = None
+        self._identity: str | None = None
+        self.device: str | None = None  # where it is, or was last
         self._thread = Thread(target=self._keep_open, name="camera", daemon=True)
 
     def __enter__(self) -> Self:
@@ -201,7 +204,8 @@ class Camera:
         counts.openings += 1
         before, heard = counts.received, time.monotonic()
         trouble: str | None = None
-        with ReaderProcess(self.address, self.profile, KEPT + SPARE) as reader:
+        job = self.address, self.profile, KEPT + SPARE, self._identity
+        with ReaderProcess(*job) as reader:
             self._reader = reader
             while not self._closing:
                 try:
@@ -211,8 +215,7 @@ class Camera:
                 if isinstance(message, Lost):
                     return message.why
                 if isinstance(message, Opened):
-                    with self._change:
-                        self._status = replace(self._status, what=message.what)
+                    self._note_opened(message)
                 if isinstance(message, Damaged):
                     counts.damaged += 1
                     self._count(before + message.number)
@@ -230,6 +233,11 @@ class Camera:
                 if silent > (self.patience.opening if starting else self.patience.kill):
                     return trouble or "no frame comes"
         return None
+
+    def _note_opened(self, message: Opened) -> None:
+        self._identity, self.device = self._identity or message.identity, message.device
+        with self._change:
+            self._status = replace(self._status, what=message.what)
 
     def _count(self, received: int) -> None:
         counts = self._status.counts

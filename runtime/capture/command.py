@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from runtime.bundle_files import LoadedBundle
     from runtime.capture.address import Address
     from runtime.capture.button import Button
+    from runtime.capture.camera import Camera
     from runtime.capture.camera_profile import Profile
     from runtime.capture.station import Station
     from runtime.web.server import Listening
@@ -57,12 +58,13 @@ def run_camera(source: str, bundle: LoadedBundle, backend: str, settings: Camera
     listening = _listening(settings)
     profile = Profile() if settings.profile is None else read_profile(settings.profile)
     address = parse_address(source or profile.device, absent=settings.headless)
-    button = _button(settings.button, address)
+    camera = Camera(address, profile)
+    button = _button(settings.button, camera)
     journal = Journal(settings.log)
     limits = Limits(settings.keep_days, settings.keep_mb)
     with Store(settings.store or default_store(), settings.key, limits) as store:
         store.apply_limits()
-        with open_chain(bundle, backend) as chain, Camera(address, profile) as camera:
+        with open_chain(bundle, backend) as chain, camera:
             journal.note("started", bundle=bundle.spec.name, digest=bundle.digest)
             session = store.begin(
                 {
@@ -83,23 +85,23 @@ def run_camera(source: str, bundle: LoadedBundle, backend: str, settings: Camera
                 journal.close()
 
 
-def _button(given: str | None, address: Address) -> Button | None:
+def _button(given: str | None, camera: Camera) -> Button | None:
     from runtime.capture.button import parse_button
 
-    return None if given is None else parse_button(given, lambda: _bus(address))
+    return None if given is None else parse_button(given, lambda: _bus(camera))
 
 
-def _bus(address: Address) -> str | None:
+def _bus(camera: Camera) -> str | None:
     """Where a camera hangs; None for those that have no button of their own."""
     from runtime.capture.v4l2 import examine
 
-    if address.kind != "v4l2":
+    if camera.address.kind != "v4l2":
         return None
     with suppress(OSError):
-        found = examine(Path(address.where))
+        found = examine(Path(camera.device or camera.address.where))
         if found is not None:
             return found.bus
-    return address.name  # it is away, and its button with it
+    return camera.address.name  # it is away, and its button with it
 
 
 def _told(profile: Profile, address: Address) -> dict[str, object]:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from runtime.capture.address import cameras
 from runtime.capture.camera_profile import Profile
+from runtime.capture.identity import identity_of, lasting_names
 from runtime.capture.v4l2 import DECODED, Camera, Format, Size, examine
 from runtime.errors import UsageError
 
 SMOOTH = 15.0  # pictures a second that a live view needs
 ENOUGH = 1920 * 1080  # pixels: more cost time and show a network nothing
-LASTING = Path("/dev/v4l/by-id")  # udev's names
 
 
 def found_cameras() -> Iterator[Camera | str]:
@@ -29,6 +29,10 @@ def found_cameras() -> Iterator[Camera | str]:
 
 def describe(camera: Camera) -> Iterator[str]:
     yield f"{camera.device}  {camera.name} ({camera.driver}, {camera.bus})"
+    if identity := identity_of(Path(camera.device)):
+        yield f"  which: {identity}"
+    for name in lasting_names(Path(camera.device)):
+        yield f"  as well: {name}"
     for each in camera.formats:
         yield f"  {each.name}  {each.words}"
         for size in each.sizes:
@@ -40,24 +44,19 @@ def describe(camera: Camera) -> Iterator[str]:
 
 
 def profile_of(camera: Camera) -> Profile:
-    """A format that is decoded here, at the largest size that is still smooth, as it is set now."""
+    """A format that is decoded here, at the largest size that is still smooth, as it is set now.
+
+    By the name that stays with the camera, where udev gives it one: numbers are dealt out anew.
+    """
     format_, size = _best(camera)
     rate = max(size.rates, default=None)
     return Profile(
-        device=lasting_name(camera.device),
+        device=next(iter(lasting_names(Path(camera.device))), camera.device),
         format=format_.name,
         size=(size.width, size.height),
         fps=rate,
         controls={control.name: control.value for control in camera.controls},
     )
-
-
-def lasting_name(device: str) -> str:
-    """A number may be another one when the camera is plugged in again; a name made of what the
-    camera says of itself is not.
-    """
-    names = sorted(LASTING.glob("*"))
-    return next((str(name) for name in names if name.resolve() == Path(device)), device)
 
 
 def write_profile(camera: Camera, file: Path) -> None:

@@ -19,6 +19,8 @@ MOST_BYTES = 4096
 class Opened(Spec):
     kind: Literal["opened"] = "opened"
     what: str  # driver, format, size and rate as the camera has them now
+    identity: str | None = None  # which camera it is, where that can be told
+    device: str | None = None  # where it is now
 
 
 class Taken(Spec):

@@ -27,7 +27,7 @@ class V4l2Camera(Source):
 
     def __init__(self, address: Address, profile: Profile) -> None:
         os.environ["OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT"] = str(SILENCE_SECONDS)
-        self.name = address.name
+        self.name, self._device = address.name, address.where
         self._capture = cv2.VideoCapture(address.where, cv2.CAP_V4L2)
         if not self._capture.isOpened():
             raise SourceLost(
@@ -58,7 +58,7 @@ class V4l2Camera(Source):
         if profile.fps is not None:
             self._capture.set(cv2.CAP_PROP_FPS, profile.fps)
         self._capture.set(cv2.CAP_PROP_CONVERT_RGB, 0)
-        if problems := set_controls(Path(self.name), profile.controls):
+        if problems := set_controls(Path(self._device), profile.controls):
             self.close()
             raise SourceLost(
                 f"{self.name} cannot be set up as its profile says.",
@@ -69,7 +69,7 @@ class V4l2Camera(Source):
     def read(self, place: Place) -> Image:
         done, raw = self._capture.read()
         if not done:
-            raise SourceLost(f"{self.name} gives no frames.", got=_why_not(self.name))
+            raise SourceLost(f"{self.name} gives no frames.", got=_why_not(self._device))
         if self.format == "MJPG":
             try:
                 picture = decode_image(raw.tobytes(), "the picture")

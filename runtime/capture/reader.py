@@ -18,6 +18,7 @@ from functools import partial
 
 from runtime.capture.address import Address
 from runtime.capture.camera_profile import Profile
+from runtime.capture.identity import located
 from runtime.capture.messages import Damaged, Lost, Opened, Taken, handed_back, say
 from runtime.capture.slots import Slots
 from runtime.capture.source import FrameDamaged, Source, SourceLost
@@ -34,6 +35,7 @@ GLANCE = 8  # every so many pixels are looked at to tell one frame from the next
 class Job(Spec):
     address: Address
     profile: Profile
+    identity: str | None = None  # of the camera that it has to be
     memory: int  # the descriptor of the slots
     slots: int
     channel: int  # the descriptor of the socket
@@ -154,14 +156,24 @@ def read_all(source: Source, slots: Slots, channel: socket.socket) -> None:
         own = free.pop()
 
 
+def _opened(source: Source, address: Address, identity: str | None) -> Opened:
+    if address.kind != "v4l2":
+        return Opened(what=source.what)
+    what = source.what + (f", at {address.where}" if address.where != address.name else "")
+    return Opened(what=what, identity=identity, device=address.where)
+
+
 def main() -> int:
     end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the loop, which ends this
     job = Job.model_validate_json(sys.stdin.read())
     with socket.socket(fileno=job.channel) as channel, Slots(job.slots, job.memory) as slots:
         try:
-            with open_source(job.address, job.profile) as source:
-                say(channel, Opened(what=source.what))
+            address, identity = located(job.address, job.identity)
+            with open_source(address, job.profile) as source:
+                if located(address, identity) != (address, identity):
+                    raise SourceLost(f"{address.name} was exchanged while it was opened.")
+                say(channel, _opened(source, address, identity))
                 read_all(source, slots, channel)
         except (EOFError, BrokenPipeError, ConnectionResetError):
             return 0  # the loop has gone

@@ -31,13 +31,16 @@ class ReaderGone(Exception):
 class ReaderProcess:
     """New at every opening, so that nothing of a broken one is left over."""
 
-    def __init__(self, address: Address, profile: Profile, slots: int) -> None:
+    def __init__(
+        self, address: Address, profile: Profile, slots: int, identity: str | None = None
+    ) -> None:
         self.slots = Slots(slots)
         self._channel, theirs = pair()
         self._lock, self._open = Lock(), True
         job = Job(
             address=address,
             profile=profile,
+            identity=identity,
             memory=self.slots.descriptor,
             slots=slots,
             channel=theirs.fileno(),

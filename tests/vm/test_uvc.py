@@ -18,7 +18,8 @@ from click.testing import CliRunner
 from runtime.capture.address import parse_address
 from runtime.capture.camera import HELD, Camera, Patience
 from runtime.capture.camera_profile import Profile
-from runtime.capture.listing import LASTING, found_cameras, profile_of
+from runtime.capture.identity import DEV, LINKS
+from runtime.capture.listing import found_cameras, profile_of
 from runtime.capture.v4l2 import Camera as Found
 from runtime.doctor import command
 from tests.runtime.capture.test_camera import balanced, live, numbers, reader_of
@@ -121,8 +122,9 @@ def test_a_cable_that_is_loose(usb: UsbCamera) -> None:
 @pytest.fixture
 def link() -> Iterator[Path]:
     """What udev would make, and follow, where there is one."""
-    LASTING.mkdir(parents=True, exist_ok=True)
-    link = LASTING / "usb-dermedge_Loop_Dermatoscope_0001-video-index0"
+    folder = DEV / LINKS[0]
+    folder.mkdir(parents=True, exist_ok=True)
+    link = folder / "usb-dermedge_Loop_Dermatoscope_0001-video-index0"
     yield link
     link.unlink()
 

@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from runtime.capture.address import cameras, parse_address
 from runtime.capture.camera import Camera, Patience
 from runtime.capture.camera_profile import Profile, read_profile
+from runtime.capture.identity import device_of, identity_of
 from runtime.capture.listing import found_cameras
 from runtime.capture.v4l2 import Camera as Found
 from runtime.capture.v4l2 import examine, set_controls
@@ -58,6 +59,13 @@ def test_doctor_lists_it(device: Path) -> None:
     assert f"{device}  vivid (vivid, platform:vivid-000)" in out
     for words in ("YUYV  YUYV 4:2:2", "320 × 180  at 1, 2", "Brightness: 128  (0 to 255"):
         assert words in out, out
+
+
+def test_which_it_is(device: Path) -> None:
+    known = identity_of(device)
+    assert known is not None
+    assert "at platform/vivid.0, video 0" in known
+    assert device_of(known) == device
 
 
 def test_a_profile_sets_it_up(device: Path, tmp_path: Path) -> None:
@@ -148,5 +156,6 @@ def test_unplugged_and_plugged_in_again(device: Path, plug: Path) -> None:
         until(lambda: camera.status.counts.openings >= 2, "it is not looked for")
         (plug / "bind").write_text("vivid.0")
         until(lambda: live(camera), str(camera.status))
+        assert camera.device == str(device)
         numbers(camera, 2)
         assert balanced(camera)

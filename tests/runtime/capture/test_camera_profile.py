@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from runtime.capture.camera_profile import Profile, read_profile
-from runtime.capture.listing import lasting_name
 from runtime.errors import UsageError
 
 
@@ -17,16 +16,6 @@ def test_what_was_written_is_read_again(tmp_path: Path) -> None:
     )
     (tmp_path / "camera.yaml").write_text(profile.to_yaml(), encoding="utf-8")
     assert read_profile(tmp_path / "camera.yaml") == profile
-
-
-def test_a_name_that_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runtime.capture.listing.LASTING", tmp_path / "by-id")
-    assert lasting_name("/dev/video1") == "/dev/video1"
-    (tmp_path / "by-id").mkdir()
-    link = tmp_path / "by-id" / "usb-maker_camera_0001-video-index0"
-    link.symlink_to("/dev/video1")
-    assert lasting_name("/dev/video1") == str(link)
-    assert lasting_name("/dev/video2") == "/dev/video2"
 
 
 @pytest.mark.parametrize(
