@@ -31,7 +31,7 @@ Examples:
   dermedge infer --camera
   dermedge infer --camera rtsp://10.0.0.9/live --frames 3 --key KEYFILE
   dermedge infer --camera --web 127.0.0.1:8080
-  dermedge infer --camera --button auto
+  dermedge infer --camera --preview --button auto
 
 \b
 RESULTS gets results.jsonl (one record a line), results.csv, report.html, run.json,
@@ -47,10 +47,10 @@ name without suffix) and the bundle's fields, usually age, sex and site.
 \b
 --camera alone is the first camera; SRC is an index, /dev/videoN, csi://0, rtsp://…,
 http://… (MJPEG), gst:PIPELINE, synthetic: or a video or folder that is played as one.
-Enter captures, and so does a button: auto is the camera's own, evdev:/dev/input/eventN a
-foot pedal or keyboard, of which any key counts and none reaches another program any more,
-gpio:gpiochip0/17 a contact between a line of the board and ground. Captures go into the
-session store: dermedge sessions --help.
+Enter captures; with --preview Space does, and Esc ends. So does a button: auto is the
+camera's own, evdev:/dev/input/eventN a foot pedal or keyboard, of which any key counts and
+none reaches another program any more, gpio:gpiochip0/17 a contact between a line of the
+board and ground. Captures go into the session store: dermedge sessions --help.
 """
 
 
@@ -108,6 +108,7 @@ session store: dermedge sessions --help.
 @click.option("--tls-cert", type=click.Path(path_type=Path), help="Serve by TLS: certificate.")
 @click.option("--tls-key", type=click.Path(path_type=Path), help="Serve by TLS: its key.")
 @click.option("--headless", is_flag=True, help="Read no keys; the screen alone captures.")
+@click.option("--preview", is_flag=True, help="Show the picture in a window; Space captures.")
 @click.option("--button", metavar="BUTTON", help="Capture by auto, evdev:DEVICE, gpio:CHIP/LINE.")
 @click.option("--log", type=click.Path(path_type=Path), help="Note there what happens (JSON).")
 def command(

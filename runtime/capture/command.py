@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from runtime.capture.button import Button
     from runtime.capture.camera import Camera
     from runtime.capture.camera_profile import Profile
+    from runtime.capture.preview import Preview
     from runtime.capture.station import Station
     from runtime.web.server import Listening
 
@@ -37,6 +38,7 @@ class CameraSettings:
     tls_cert: Path | None
     tls_key: Path | None
     headless: bool
+    preview: bool
     button: str | None
     log: Path | None
 
@@ -55,6 +57,7 @@ def run_camera(source: str, bundle: LoadedBundle, backend: str, settings: Camera
     from runtime.store.store import Limits, Store
 
     keep_flat()
+    _check_window(settings.preview)
     listening = _listening(settings)
     profile = Profile() if settings.profile is None else read_profile(settings.profile)
     address = parse_address(source or profile.device, absent=settings.headless)
@@ -77,12 +80,31 @@ def run_camera(source: str, bundle: LoadedBundle, backend: str, settings: Camera
             try:
                 with Loop(camera, chain) as loop:
                     station = Station(loop, store, session, address.name, settings.frames, journal)
-                    with _screen(station, listening), button or nullcontext():
-                        console.run(station, settings.headless, button)
+                    with (
+                        _screen(station, listening),
+                        button or nullcontext(),
+                        _window(settings.preview, station) as window,
+                    ):
+                        console.run(station, settings.headless, button, window)
             finally:
                 store.end(session)
                 journal.note("ended")
                 journal.close()
+
+
+def _check_window(wanted: bool) -> None:
+    if wanted:
+        from runtime.capture.preview import check_window
+
+        check_window()
+
+
+def _window(wanted: bool, station: Station) -> AbstractContextManager[Preview | None]:
+    if not wanted:
+        return nullcontext()
+    from runtime.capture.preview import Preview
+
+    return Preview(station.loop.camera, station.bundle)
 
 
 def _button(given: str | None, camera: Camera) -> Button | None:

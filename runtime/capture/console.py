@@ -1,8 +1,8 @@
 """The loop without a screen: one line that says how things are, and a capture at every Enter.
 
 On a terminal, Enter captures and q ends. Where standard input is no terminal, every line of it
-captures; a line may be a JSON object with the patient's fields. A button captures as well, and
-knows of no patient. SIGTERM ends it in order.
+captures; a line may be a JSON object with the patient's fields. A button and the keys of a window
+capture as well, and know of no patient. SIGTERM ends it in order.
 """
 
 from __future__ import annotations
@@ -27,13 +27,19 @@ from runtime.screen import print_image
 if TYPE_CHECKING:
     from runtime.capture.button import Button
     from runtime.capture.loop import View
+    from runtime.capture.preview import Preview
     from runtime.capture.station import Station
 
 TICK_SECONDS, PLAIN_SECONDS = 0.25, 600.0  # between two lines: on a terminal, and in a log
 HELP = "Enter captures, q and Enter ends."
 
 
-def run(station: Station, headless: bool = False, button: Button | None = None) -> None:
+def run(
+    station: Station,
+    headless: bool = False,
+    button: Button | None = None,
+    preview: Preview | None = None,
+) -> None:
     """Until it is ended. What goes wrong with one capture is said, and the loop goes on."""
     console = Console(stderr=True)
     terminal = console.is_terminal and sys.stdin.isatty() and not headless
@@ -42,17 +48,25 @@ def run(station: Station, headless: bool = False, button: Button | None = None) 
     ended, notifier, status = Event(), Notifier(), _StatusLine(console, terminal)
     with _ended_by_signals(ended):
         notifier.ready()
+        capture = _Capture(console, station, preview)
         pressed = _Pressed(console, station, button)
         lines = _Lines(None if headless else sys.stdin.fileno(), button)
         while not ended.is_set():
             if station.loop.failed is not None:
                 raise station.loop.failed
-            for line in lines.read(TICK_SECONDS):
+            # A window waits for itself, for the next frame or a key.
+            for line in lines.read(TICK_SECONDS if preview is None else 0.0):
                 if line == "q" and terminal:
                     return
-                _capture(console, station, line)
-            pressed.look()
+                capture(line)
+            if pressed.look():
+                capture("")
             view = station.loop.view()
+            wish = None if preview is None else preview.show(view)
+            if wish == "capture":
+                capture("")
+            if wish == "end":
+                return
             if status.changed(view):
                 station.journal.note("camera", state=view.camera.state, why=view.camera.why)
             status.show(view)
@@ -91,27 +105,36 @@ class _Pressed:
         self._console, self._station, self._button = console, station, button
         self._told = ""
 
-    def look(self) -> None:
+    def look(self) -> bool:
         if self._button is None:
-            return
+            return False
         if self._told != self._button.status:
             self._told = self._button.status
             words = f"Button ({self._button.name}): {self._told}"
             self._console.print(words, markup=False, highlight=False, soft_wrap=True)
             self._station.journal.note("button", name=self._button.name, status=self._told)
-        if self._button.was_pressed():
-            _capture(self._console, self._station, "")
+        return self._button.was_pressed()
 
 
-def _capture(console: Console, station: Station, line: str) -> None:
-    try:
-        number, captured = station.capture(read_patient(line))
-    except DermedgeError as error:
-        console.print(str(error), markup=False, highlight=False)
-        return
-    out = Console()
-    print_image(out, captured.analysis.result, station.bundle)
-    out.print(f"Kept as capture {number}.")
+class _Capture:
+    """One capture, told wherever somebody may look."""
+
+    def __init__(self, console: Console, station: Station, preview: Preview | None) -> None:
+        self._console, self._station, self._preview = console, station, preview
+
+    def __call__(self, line: str) -> None:
+        try:
+            number, captured = self._station.capture(read_patient(line))
+        except DermedgeError as error:
+            self._console.print(str(error), markup=False, highlight=False)
+            if self._preview is not None:
+                self._preview.not_captured(error.one_line)
+            return
+        out = Console()
+        print_image(out, captured.analysis.result, self._station.bundle)
+        out.print(f"Kept as capture {number}.")
+        if self._preview is not None:
+            self._preview.captured(number, captured)
 
 
 def read_patient(line: str) -> dict[str, object]:

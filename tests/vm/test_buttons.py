@@ -191,6 +191,7 @@ def bridge() -> Iterator[Bridge]:
 def test_a_contact_to_ground() -> None:
     with bridge() as made, parse_button(f"gpio:cp2112_gpio/{LINE}", lambda: None) as button:
         ready(button)
+        time.sleep(1.0)  # the driver asks for levels a few times a second, and has to see it up
         for _ in range(2):
             made.levels = 0xFF & ~(1 << LINE)
             assert waits(button)
