@@ -45,8 +45,10 @@ The CSV of --metadata has a column 'image' (a path below the folder, a file name
 name without suffix) and the bundle's fields, usually age, sex and site.
 
 \b
---camera alone is the first camera; SRC is an index, /dev/videoN, csi://0, rtsp://…,
-http://… (MJPEG), gst:PIPELINE, synthetic: or a video or folder that is played as one.
+--camera alone is the one of --profile, or of the variable DERMEDGE_CAMERA, or the first
+that there is; a password belongs there and not into SRC, which other users can list.
+SRC is an index, /dev/videoN, csi://0, rtsp://…, http://… (MJPEG), gst:PIPELINE,
+synthetic: or a video or folder that is played as one.
 Enter captures; with --preview Space does, and Esc ends. So does a button: auto is the
 camera's own, evdev:/dev/input/eventN a foot pedal or keyboard, of which any key counts and
 none reaches another program any more, gpio:gpiochip0/17 a contact between a line of the

@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 from urllib.parse import SplitResult, urlsplit
+
+from pydantic import Field
 
 from runtime.decode import printable
 from runtime.errors import UsageError
@@ -27,12 +29,30 @@ FORMS = "an index, /dev/videoN, csi://0, rtsp://…, http://…, gst:PIPELINE, a
 SIZE = re.compile(r"(?P<width>\d{2,4})x(?P<height>\d{2,4})(@(?P<fps>\d{1,3}))?")
 
 
+SECRETS = (
+    (re.compile(r"(?<=://)[^\s/]*@"), "…@"),  # user and password
+    (re.compile(r"(\w://[^\s?]*\?)\S+"), r"\1…"),  # a key in the query
+    (re.compile(r"(?i)\b([\w-]*(?:pw|pass|secret|token|key)[\w-]*=)\S+"), r"\1…"),  # of a pipeline
+)
+
+
 class Address(Spec):
     """`where` may hold a password; `name` never does: it is what records and logs may say."""
 
     kind: Kind
-    where: str
+    where: Annotated[str, Field(repr=False)]
     name: str
+
+    @property
+    def has_secret(self) -> bool:
+        return without_secrets(self.where) != self.where
+
+
+def without_secrets(text: str) -> str:
+    """For words of other programs, which may repeat the address that they were given."""
+    for pattern, instead in SECRETS:
+        text = pattern.sub(instead, text)
+    return text
 
 
 def parse_address(given: str, absent: bool = False) -> Address:
@@ -56,8 +76,9 @@ def parse_address(given: str, absent: bool = False) -> Address:
         return Address(kind="folder", where=str(path.resolve()), name=printable(path.name))
     if path.is_file():
         return Address(kind="video", where=str(path.resolve()), name=printable(path.name))
+    *before, shown = printable(given).rpartition("@")
     raise UsageError(
-        f"{printable(given)} is no camera.",
+        f"{'…' if any(before) else ''}{shown} is no camera.",
         got="nothing that exists by that name",
         expected=FORMS + "synthetic:",
         remedy="dermedge doctor --cameras  lists the cameras of this machine",
@@ -95,7 +116,7 @@ def _device(path: Path, absent: bool) -> Address:
 def _url(given: str) -> Address:
     try:
         parts = urlsplit(given)
-        shown = _without_secrets(parts)
+        shown = _shown(parts)
     except ValueError as exc:
         # What was not understood may be part of a password: it is not repeated.
         raise UsageError(
@@ -115,7 +136,7 @@ def _url(given: str) -> Address:
     return Address(kind=SCHEMES[parts.scheme], where=given, name=shown)
 
 
-def _without_secrets(parts: SplitResult) -> str:
+def _shown(parts: SplitResult) -> str:
     """Passwords stand before the @, and as often in the query."""
     host = parts.hostname or ""
     port = f":{parts.port}" if parts.port else ""

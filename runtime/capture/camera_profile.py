@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import Field, ValidationError
 
+from runtime.capture.address import without_secrets
 from runtime.errors import UsageError, missing_extra
 from runtime.specs import Spec
 
@@ -15,7 +16,7 @@ class Profile(Spec):
     """What is left out is as the camera has it."""
 
     schema_number: Annotated[int, Field(alias="schema")] = 1
-    device: str = ""  # as --camera takes it
+    device: str = ""  # as --camera takes it; an address with a password is safe here
     format: Annotated[str, Field(pattern=r"^[A-Z0-9]{4}$")] | None = None
     size: tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]] | None = None
     fps: Annotated[float, Field(gt=0)] | None = None
@@ -42,6 +43,6 @@ def read_profile(path: Path) -> Profile:
     except (OSError, UnicodeError, yaml.YAMLError, ValidationError) as exc:
         raise UsageError(
             f"{path} is no profile of a camera.",
-            got=str(exc).splitlines()[0],
+            got=without_secrets(str(exc).splitlines()[0]),
             expected="what  dermedge doctor --cameras --write FILE  writes",
         ) from exc

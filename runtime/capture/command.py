@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from runtime.capture.preview import Preview
     from runtime.capture.station import Station
     from runtime.web.server import Listening
+
+
+VARIABLE = "DERMEDGE_CAMERA"  # of the environment: an address, where none is given
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,6 @@ class CameraSettings:
 
 def run_camera(source: str, bundle: LoadedBundle, backend: str, settings: CameraSettings) -> None:
     from runtime.capture import console
-    from runtime.capture.address import parse_address
     from runtime.capture.camera import Camera
     from runtime.capture.camera_profile import Profile, read_profile
     from runtime.capture.loop import Loop
@@ -60,7 +63,7 @@ def run_camera(source: str, bundle: LoadedBundle, backend: str, settings: Camera
     _check_window(settings.preview)
     listening = _listening(settings)
     profile = Profile() if settings.profile is None else read_profile(settings.profile)
-    address = parse_address(source or profile.device, absent=settings.headless)
+    address = _address(source, profile, settings.headless)
     camera = Camera(address, profile)
     button = _button(settings.button, camera)
     journal = Journal(settings.log)
@@ -90,6 +93,21 @@ def run_camera(source: str, bundle: LoadedBundle, backend: str, settings: Camera
                 store.end(session)
                 journal.note("ended")
                 journal.close()
+
+
+def _address(source: str, profile: Profile, headless: bool) -> Address:
+    """An address with a password has other ways in than the command's words, which all can see."""
+    from runtime.capture.address import parse_address
+
+    given = source or profile.device or os.environ.get(VARIABLE, "")
+    address = parse_address(given, absent=headless)
+    if source and address.has_secret:
+        click.echo(
+            "The address holds a password or a key, and every user of this machine can list it. "
+            f"Write it into a profile (device: …, with --profile) or into {VARIABLE}.",
+            err=True,
+        )
+    return address
 
 
 def _check_window(wanted: bool) -> None:

@@ -16,7 +16,7 @@ import zlib
 from contextlib import suppress
 from functools import partial
 
-from runtime.capture.address import Address
+from runtime.capture.address import Address, without_secrets
 from runtime.capture.camera_profile import Profile
 from runtime.capture.identity import located
 from runtime.capture.messages import Damaged, Lost, Opened, Taken, handed_back, say
@@ -131,7 +131,7 @@ def read_all(source: Source, slots: Slots, channel: socket.socket) -> None:
         except FrameDamaged as error:
             number += source.passed_over
             source.passed_over = 0
-            say(channel, Damaged(number=number, why=error.one_line[:MOST_WORDS]))
+            say(channel, Damaged(number=number, why=_words(error)))
             continue
         taken_ns = time.monotonic_ns()
         number += source.passed_over
@@ -154,6 +154,10 @@ def read_all(source: Source, slots: Slots, channel: socket.socket) -> None:
             ),
         )
         own = free.pop()
+
+
+def _words(error: DermedgeError) -> str:
+    return without_secrets(error.one_line)[:MOST_WORDS]
 
 
 def _opened(source: Source, address: Address, identity: str | None) -> Opened:
@@ -182,7 +186,7 @@ def main() -> int:
         except DermedgeError as error:
             why = SourceLost(error.what, got=error.got, expected=error.expected)
         with suppress(OSError):
-            say(channel, Lost(why=why.one_line[:MOST_WORDS]))
+            say(channel, Lost(why=_words(why)))
     return 1
 
 
