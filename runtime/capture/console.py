@@ -1,8 +1,8 @@
 """The loop without a screen: one line that says how things are, and a capture at every Enter.
 
 On a terminal, Enter captures and q ends. Where standard input is no terminal, every line of it
-captures; a line may be a JSON object with the patient's fields. A button and the keys of a window
-capture as well, and know of no patient. SIGTERM ends it in order.
+captures; a line may be a JSON object with the patient's fields. The keys of a window capture as
+well, and so does a button, where no open screen does it with its form. SIGTERM ends it in order.
 """
 
 from __future__ import annotations
@@ -59,7 +59,8 @@ def run(
                 if line == "q" and terminal:
                     return
                 capture(line)
-            if pressed.look():
+            pressed.look()
+            if station.presses.left():
                 capture("")
             view = station.loop.view()
             wish = None if preview is None else preview.show(view)
@@ -105,15 +106,16 @@ class _Pressed:
         self._console, self._station, self._button = console, station, button
         self._told = ""
 
-    def look(self) -> bool:
+    def look(self) -> None:
         if self._button is None:
-            return False
+            return
         if self._told != self._button.status:
             self._told = self._button.status
             words = f"Button ({self._button.name}): {self._told}"
             self._console.print(words, markup=False, highlight=False, soft_wrap=True)
             self._station.journal.note("button", name=self._button.name, status=self._told)
-        return self._button.was_pressed()
+        if self._button.was_pressed():
+            self._station.presses.note()
 
 
 class _Capture:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import cv2
 
 from runtime.capture.loop import NotCaptured
+from runtime.capture.presses import Presses
 from runtime.capture.watch import Journal
 from runtime.errors import DermedgeError, InputError
 from runtime.overlay import outline_shares
@@ -41,6 +42,7 @@ class Station:
     camera: str  # as records name it
     frames: int = 1
     journal: Journal = field(default_factory=lambda: Journal(None))
+    presses: Presses = field(default_factory=Presses)
     captured: int = 0  # in this session
     _swept: float = field(default_factory=time.monotonic)
     waited_ms: deque[float] = field(default_factory=lambda: deque(maxlen=REMEMBERED))

@@ -153,10 +153,12 @@ class Screen:
             yield head.encode() + jpeg + b"\r\n"
 
     async def _views(self) -> AsyncIterator[bytes]:
-        while self.station.loop.failed is None:
-            seen = answers.view(self.station.loop.view())
-            yield b"data: " + json.dumps(seen).encode() + b"\n\n"
-            await asyncio.sleep(EVENT_SECONDS)
+        with self.station.presses.watched():
+            while self.station.loop.failed is None:
+                pressed = self.station.presses.number
+                seen = {**answers.view(self.station.loop.view()), "pressed": pressed}
+                yield b"data: " + json.dumps(seen).encode() + b"\n\n"
+                await asyncio.sleep(EVENT_SECONDS)
 
     async def about(self, request: Request) -> Response:
         return JSONResponse(answers.about(self.station.loop.chain.bundle))
@@ -169,6 +171,9 @@ class Screen:
             kept = await run_in_threadpool(self.station.store.captures, self.station.session)
             return JSONResponse([answers.capture(each) for each in kept])
         patient = _object(await _body(request))
+        press = request.query_params.get("press")
+        if press is not None and not self.station.presses.take(_whole(press)):
+            return JSONResponse({"what": "That press was answered already."}, 410)
         number, _ = await run_in_threadpool(self.station.capture, patient)
         return await self._capture(number, 201)
 
@@ -270,8 +275,12 @@ def _busy() -> Response:
     return JSONResponse({"what": "Other pictures are being judged; try again."}, 503)
 
 
+def _whole(text: str | None) -> int:
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 10 else 0
+
+
 def _side(text: str | None) -> int:
-    side = int(text) if text and text.isascii() and text.isdigit() and len(text) < 6 else 0
+    side = _whole(text)
     return side if side in SIDES else 1280
 
 

@@ -5,11 +5,19 @@ import { patient } from "./patient.js";
 import { Refused, listen, send } from "./server.js";
 import { say } from "./words.js";
 
+const ANSWERED = 410; // of a press: another page was faster
+
 let busy = false;
 let state = "opening";
+let pressed = null; // presses of the device's button when this page was opened, and since
 
 export const startLive = (captured) => {
-  listen(show);
+  listen((view) => {
+    show(view);
+    if (view === null) return;
+    if (pressed !== null && view.pressed > pressed) capture(captured, view.pressed);
+    pressed = view.pressed;
+  });
   byId("video").src = "/live";
   byId("capture").addEventListener("click", () => capture(captured));
   document.addEventListener("keydown", (event) => {
@@ -41,7 +49,8 @@ const show = (view) => {
   byId("capture").disabled = busy || !live;
 };
 
-const capture = async (captured) => {
+/** By the button on this page, or by a press of the device's, which another page may answer. */
+const capture = async (captured, press = null) => {
   if (busy || state !== "live") return;
   busy = true;
   const button = byId("capture");
@@ -50,11 +59,12 @@ const capture = async (captured) => {
   byId("trouble").replaceChildren();
   let kept = null;
   try {
-    kept = await send("/api/captures", patient());
+    const address = press === null ? "/api/captures" : `/api/captures?press=${press}`;
+    kept = await send(address, patient());
   } catch (error) {
     const refused = error instanceof Refused;
     const lines = refused ? [say("not_captured"), ...error.lines] : [say("not_confirmed")];
-    byId("trouble").textContent = lines.join(". ");
+    if (!(refused && error.status === ANSWERED)) byId("trouble").textContent = lines.join(". ");
   } finally {
     busy = false;
     button.disabled = state !== "live";

@@ -62,6 +62,18 @@ def test_a_capture_is_kept_and_told(screen: Screen) -> None:
     assert list(screen.station.store.problems()) == []
 
 
+def test_a_press_is_for_one_screen(screen: Screen) -> None:
+    presses = screen.station.presses
+    presses.note()
+    address = f"/api/captures?press={presses.number}"
+    assert screen.send("/api/captures?press=x", {}).status == 410
+    assert screen.send(address, {"patient": "p3"}).json["patient"] == {"patient": "p3"}
+    before = len(screen.station.store.captures())
+    assert screen.send(address, {"patient": "p4"}).status == 410
+    assert len(screen.station.store.captures()) == before
+    assert not presses.left()
+
+
 def test_its_picture_is_what_was_judged(screen: Screen) -> None:
     capture = screen.send("/api/captures", {}).json
     answer = screen.ask(f"/api/captures/{capture['number']}/picture?side=4000")
@@ -107,6 +119,7 @@ def test_events_tell_what_is_seen(screen: Screen) -> None:
     view = json.loads(answer.readline().removeprefix(b"data: "))
     connection.close()
     assert view["state"] == "live"
+    assert view["pressed"] == screen.station.presses.number
     accounts = view["accounts"]
     assert accounts["received"] == sum(accounts[k] for k in ("good", "rejected", "dropped"))
 
