@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import select
 from collections.abc import Collection, Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -81,19 +83,21 @@ def of_camera(bus: str | None) -> Contact:
 
 def _with_key(code: int) -> Iterator[InputDevice[str]]:
     evdev = library()
-    for path in sorted(evdev.list_devices(writable=False)):
+    for path in _listed():
         try:
-            device = evdev.InputDevice(path)
+            device = evdev.InputDevice(str(path))
         except OSError:
-            continue  # gone since it was listed
+            continue  # not for this user, or gone since it was listed
         if code in device.capabilities().get(evdev.ecodes.EV_KEY, ()):
             yield device
         else:
             device.close()
 
 
-def _is_locked() -> bool:
-    from pathlib import Path
+def _listed() -> list[Path]:
+    return sorted(Path("/dev/input").glob("event*"))
 
-    there = any(Path("/dev/input").glob("event*"))
-    return there and not library().list_devices(writable=False)
+
+def _is_locked() -> bool:
+    there = _listed()
+    return bool(there) and not any(os.access(path, os.R_OK) for path in there)
