@@ -163,9 +163,11 @@ def _pictures(images: tuple[Path, ...], folder: Path | None) -> list[Item]:
 
 
 def _as_typed() -> str:
+    from runtime.capture.address import without_secrets
+
     name = sys.argv[0]
     program = ["python", name] if name.endswith(".py") else [Path(name).name]
-    return shlex.join([*program, *sys.argv[1:]])
+    return shlex.join([*program, *map(without_secrets, sys.argv[1:])])
 
 
 def _run_with_progress(plan: Plan) -> dict[str, Any]:

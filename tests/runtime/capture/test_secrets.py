@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from runtime.bench import _as_typed
 from runtime.capture.address import parse_address, without_secrets
 from runtime.capture.camera import Camera
 from runtime.capture.camera_profile import Profile, read_profile
@@ -56,6 +57,12 @@ def test_an_address_is_printed_without_it() -> None:
     assert SECRET not in f"{address} {address!r}"
     assert address.has_secret
     assert not parse_address("rtsp://cam/live").has_secret
+
+
+def test_a_benchmark_s_file_has_its_command_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["bench", "--camera", f"http://ann:{SECRET}@cam/x", "--out", "b.json"]
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/dermedge", *words])
+    assert _as_typed() == "dermedge bench --camera 'http://…@cam/x' --out b.json"
 
 
 @pytest.mark.parametrize(
