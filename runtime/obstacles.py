@@ -29,7 +29,7 @@ def coarse(frame: Image) -> Image:
 
 def measure_dark_rim(coarsely: Image) -> float:
     """The share of the frame that is dark and hangs together with one of its corners."""
-    dark = (coarsely.max(axis=2) < UNLIT).astype(np.uint8)
+    dark = (_strongest(*cv2.split(coarsely)) < UNLIT).astype(np.uint8)
     _, labels = cv2.connectedComponents(dark, connectivity=4)
     corners = {int(labels[row, column]) for row in (0, -1) for column in (0, -1)} - {0}
     return sum(float((labels == corner).mean()) for corner in corners)
@@ -42,7 +42,7 @@ def measure_skin_colour(coarsely: Image) -> float:
     else, and for cameras whose red and blue are exchanged. Grey things pass.
     """
     blue, green, red = cv2.split(coarsely.astype(np.float32))
-    strongest = cv2.max(cv2.max(blue, green), red)
+    strongest = _strongest(blue, green, red)
     lit = strongest >= UNLIT
     count = np.count_nonzero(lit)
     if count == 0:
@@ -60,3 +60,9 @@ def measure_hair(grey: Grey) -> float:
     found = found[1:]  # the first is the background
     reach = np.hypot(found[:, cv2.CC_STAT_WIDTH], found[:, cv2.CC_STAT_HEIGHT])
     return float(found[reach >= HAIR_LENGTH, cv2.CC_STAT_AREA].sum()) / grey.size
+
+
+def _strongest(
+    blue: cv2.typing.MatLike, green: cv2.typing.MatLike, red: cv2.typing.MatLike
+) -> cv2.typing.MatLike:
+    return cv2.max(cv2.max(blue, green), red)

@@ -17,8 +17,8 @@ from runtime.specs import PreprocessSpec
 Image = npt.NDArray[np.uint8]  # height × width × 3, BGR as OpenCV decodes it
 Floats = npt.NDArray[np.float32]
 
-# A wide frame is averaged along x in bands of rows, so that a 100-megapixel photograph never
-# exists as floats at once (1.2 GB), and a band stays in the cache.
+# A large frame is averaged in bands of rows, so that a 100-megapixel photograph never exists as
+# floats at once (1.2 GB), and a band stays in the cache.
 BAND_ROWS = 64
 
 
@@ -44,28 +44,45 @@ def axis_weights(source: int, target: int) -> Floats:
 
 def resample(image: npt.NDArray[np.uint8] | Floats, height: int, width: int) -> Floats:
     """Resize to `height` × `width` in float32, by the rule above, without rounding."""
-    narrowed = _shrink_x(image, min(width, image.shape[1]))
-    if height < narrowed.shape[0]:
-        narrowed = cv2.resize(
-            narrowed, (narrowed.shape[1], height), interpolation=cv2.INTER_AREA
-        ).reshape(height, *narrowed.shape[1:])
-    if narrowed.shape[:2] != (height, width):  # what is left to do on either axis is growing
-        shape = (height, width, *narrowed.shape[2:])
-        narrowed = cv2.resize(narrowed, (width, height), interpolation=cv2.INTER_LINEAR).reshape(
-            shape
-        )
-    return narrowed
+    rest = image.shape[2:]
+    small = _shrink_y(image, height) if height < image.shape[0] else image.astype(np.float32)
+    if width < small.shape[1]:
+        small = cv2.resize(small, (width, small.shape[0]), interpolation=cv2.INTER_AREA)
+        small = small.reshape(-1, width, *rest)
+    if small.shape[:2] != (height, width):  # what is left to do on either axis is growing
+        small = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
+        small = small.reshape(height, width, *rest)
+    return small
 
 
-def _shrink_x(image: npt.NDArray[np.uint8] | Floats, width: int) -> Floats:
-    rows, columns = image.shape[:2]
-    out = np.empty((rows, width, *image.shape[2:]), dtype=np.float32)
-    for top in range(0, rows, BAND_ROWS):
-        band = image[top : top + BAND_ROWS].astype(np.float32)
-        if width < columns:
-            band = cv2.resize(band, (width, band.shape[0]), interpolation=cv2.INTER_AREA)
-        out[top : top + BAND_ROWS] = band.reshape(-1, *out.shape[1:])
-    return out
+def _shrink_y(image: npt.NDArray[np.uint8] | Floats, height: int) -> Floats:
+    """Rows as weighted sums of whole rows: both axes then take two thirds of OpenCV's time."""
+    rows = image.reshape(image.shape[0], -1)
+    first, weights = _row_weights(len(rows), height)
+    out = np.empty((height, rows.shape[1]), dtype=np.float32)
+    reach = weights.shape[1]
+    top = 0
+    while top < height:
+        start = first[top]
+        stop = max(start + BAND_ROWS, start + reach)
+        band = rows[start:stop].astype(np.float32, copy=False)
+        while top < height and first[top] + reach <= stop:
+            at = first[top] - start
+            np.dot(weights[top], band[at : at + reach], out=out[top])
+            top += 1
+    return out.reshape(height, *image.shape[1:])
+
+
+def _row_weights(source: int, target: int) -> tuple[list[int], Floats]:
+    """The rows of `axis_weights` without their zeros, and where each of them begins."""
+    scale = source / target
+    starts = np.arange(target) * scale
+    reach = min(int(np.ceil(scale)) + 1, source)
+    first = np.minimum(starts.astype(np.int64), source - reach)
+    cells = first[:, None] + np.arange(reach)
+    ends = np.minimum(cells + 1, (starts + scale)[:, None])
+    cover = np.clip(ends - np.maximum(cells, starts[:, None]), 0.0, None) / scale
+    return first.tolist(), cover.astype(np.float32)
 
 
 def to_colour_space(bgr: Floats, colour: str) -> Floats:

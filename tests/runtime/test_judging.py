@@ -27,7 +27,7 @@ class SlowFirst:
         self.busy = threading.Lock()
         self.used = 0
 
-    def analyse(self, frame: np.ndarray, metadata: Mapping[str, object]) -> Analysis:
+    def analyse(self, frame: np.ndarray, metadata: Mapping[str, object], explain: bool) -> Analysis:
         assert self.busy.acquire(blocking=False), "one thread at a time"
         time.sleep(0.05 if metadata["file"] == "0" else 0.001)
         self.used += 1

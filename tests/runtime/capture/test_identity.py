@@ -130,6 +130,7 @@ class Reader:
     """In place of a process: it says what the real one would, of the cameras that are there."""
 
     asked: list[str | None] = []
+    has_ended = True
 
     def __init__(self, address: Address, profile: object, slots: int, known: str | None) -> None:
         self.asked.append(known)
