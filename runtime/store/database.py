@@ -77,11 +77,11 @@ def transaction(base: sqlite3.Connection) -> Iterator[None]:
     base.execute("BEGIN IMMEDIATE")
     try:
         yield
+        base.execute("COMMIT")
     except BaseException:
         if base.in_transaction:
             base.execute("ROLLBACK")
         raise
-    base.execute("COMMIT")
 
 
 def _lost(file: Path) -> UsageError:

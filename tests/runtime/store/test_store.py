@@ -15,7 +15,7 @@ import pytest
 from runtime.errors import UsageError
 from runtime.record import Result
 from runtime.store import pictures
-from runtime.store.database import StoreBroken
+from runtime.store.database import StoreBroken, connect, transaction
 from runtime.store.store import Limits, Store
 
 FACTS = {"bundle": "tiny 1", "camera": "synthetic"}
@@ -212,6 +212,18 @@ def test_a_full_disk_keeps_nothing_new_and_all_that_was(
         assert list(store.problems()) == []
         assert len(list(store.pictures.names())) == 3
         assert not list((tmp_path / "s").rglob("*.part"))
+
+
+def test_a_commit_that_fails_leaves_nothing_open(tmp_path: Path) -> None:
+    base = connect(tmp_path / "store.db")
+    late = "REFERENCES facts (name) DEFERRABLE INITIALLY DEFERRED"
+    base.execute(f"CREATE TABLE later (name TEXT {late})")  # looked at by COMMIT alone
+    with pytest.raises(sqlite3.IntegrityError), transaction(base):
+        base.execute("INSERT INTO later VALUES ('nobody')")
+    with transaction(base):
+        base.execute("INSERT INTO later VALUES ('schema')")
+    assert base.execute("SELECT name FROM later").fetchall() == [("schema",)]
+    base.close()
 
 
 def test_a_locked_database_refuses_the_capture_and_takes_the_next(
