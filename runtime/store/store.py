@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 from runtime.errors import UsageError
 from runtime.store import audit
-from runtime.store.database import StoreBroken, connect, transaction
+from runtime.store.database import BUSY_SECONDS, StoreBroken, connect, transaction
 from runtime.store.pictures import Pictures
 from runtime.store.sealing import Seal, read_seal
 
@@ -277,8 +277,8 @@ class Store:
             try:
                 with transaction(self._base):
                     yield datetime.now(timezone.utc).isoformat()
-            except sqlite3.Error as exc:
-                raise _not_kept(str(exc)) from exc
+            except sqlite3.Error as exc:  # only its words say which, before Python 3.11
+                raise (_locked() if "locked" in str(exc) else _not_kept(str(exc))) from exc
 
     def __enter__(self) -> Self:
         return self
@@ -312,6 +312,15 @@ def _not_kept(why: str) -> StoreBroken:
         got=why,
         expected="a disk that takes it; what was kept before is safe",
         remedy="dermedge sessions verify",
+    )
+
+
+def _locked() -> StoreBroken:
+    return StoreBroken(
+        "The capture was not kept.",
+        got="store.db is locked by another program",
+        expected=f"that it lets go within {BUSY_SECONDS:g} s; what was kept before is safe",
+        remedy="close that program, then capture once more",
     )
 
 
