@@ -173,6 +173,7 @@ def main() -> int:
     job = Job.model_validate_json(sys.stdin.read())
     with socket.socket(fileno=job.channel) as channel, Slots(job.slots, job.memory) as slots:
         try:
+            handed_back(channel)  # ends it where the loop was killed before end_with_parent
             address, identity = located(job.address, job.identity)
             with open_source(address, job.profile) as source:
                 if located(address, identity) != (address, identity):

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-import numpy as np
+import socket
+import subprocess
 
-from runtime.capture.reader import Backlog, Stillness
+import numpy as np
+import pytest
+
+from runtime.capture.address import parse_address
+from runtime.capture.camera_profile import Profile
+from runtime.capture.messages import pair
+from runtime.capture.reader import Backlog, Job, Stillness
+from runtime.capture.reader_process import PROGRAM
+from runtime.capture.slots import Slots
 
 MS = 1_000_000
 
@@ -47,3 +56,28 @@ def test_stillness() -> None:
     frame[0, 0] = 9
     assert still.of(frame, 600 * MS) == 0
     assert still.moves
+
+
+def test_without_a_loop_no_camera_is_opened() -> None:
+    """The loop was killed after it had started the reader: who asks for the end of one that has
+    died before is not told of it."""
+    ours, theirs = pair()
+    with socket.create_server(("127.0.0.1", 0)) as camera, theirs, Slots(2) as slots:
+        job = Job(
+            address=parse_address(f"http://127.0.0.1:{camera.getsockname()[1]}/"),
+            profile=Profile(),
+            memory=slots.descriptor,
+            slots=2,
+            channel=theirs.fileno(),
+        )
+        ours.close()
+        done = subprocess.run(
+            PROGRAM,
+            input=job.model_dump_json(by_alias=True).encode(),
+            pass_fds=(slots.descriptor, theirs.fileno()),
+            check=False,
+        )
+        assert done.returncode == 0
+        camera.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            camera.accept()
