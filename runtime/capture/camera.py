@@ -44,8 +44,7 @@ class Patience:
     opening: float = 15.0  # until the first frame
     frozen: float = 1.0  # with one picture again and again, which no sensor gives
     thaw: float = 10.0  # frozen for that long, the camera is opened again
-    waits: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0, 4.0)  # before each opening
-    settled: float = 10.0  # live for that long, the waits begin anew
+    waits: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0, 4.0)  # before each opening; live, they begin anew
 
 
 @dataclass(slots=True)
@@ -176,7 +175,7 @@ class Camera:
     def _keep_open(self) -> None:
         tries = 0
         while not self._closing:
-            began = time.monotonic()
+            given = self._status.counts.given
             try:
                 why = self._read_until_lost()
             except Exception as exc:  # no handles, no memory: the next opening may have them
@@ -184,7 +183,7 @@ class Camera:
             self._forget_frames()
             self._become("lost", why)
             self._wait_for_its_end()
-            if time.monotonic() - began > self.patience.settled:
+            if self._status.counts.given > given:
                 tries = 0
             wait = self.patience.waits[min(tries, len(self.patience.waits) - 1)]
             tries += 1

@@ -19,7 +19,7 @@ from runtime.capture.camera import HELD, KEPT, SPARE, Camera, Patience
 from tests.runtime.capture.mjpeg_server import NetworkCamera, Way, network_camera, picture
 from tests.runtime.capture.waiting import PATIENT_SECONDS, until
 
-QUICK = Patience(stall=0.3, kill=1.0, frozen=0.3, thaw=1.0, waits=(0.05, 0.1), settled=5.0)
+QUICK = Patience(stall=0.3, kill=1.0, frozen=0.3, thaw=1.0, waits=(0.05, 0.1))
 
 
 def watch(source: str, patience: Patience = QUICK) -> Camera:
@@ -216,6 +216,15 @@ def test_a_reader_that_nothing_ends(monkeypatch: pytest.MonkeyPatch) -> None:
         os.kill(pid, signal.SIGSTOP)
     os.kill(pid, signal.SIGKILL)
     until(lambda: not Path(f"/proc/{pid}").exists(), "it is left as a zombie")
+
+
+def test_a_camera_that_was_live_is_opened_again_at_once() -> None:
+    """However often it fails: only one that gives nothing is waited for longer and longer."""
+    with watch("synthetic:320x240@30", replace(QUICK, waits=(0.05, 600.0))) as camera:
+        for number in range(1, 4):
+            until(lambda: live(camera), "not live")
+            os.kill(reader_of(camera), signal.SIGKILL)
+            until(lambda n=number: camera.status.counts.openings > n, "not reopened")
 
 
 def test_a_frame_may_outlive_its_reader() -> None:
