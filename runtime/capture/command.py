@@ -70,7 +70,8 @@ def run_camera(source: str, bundle: LoadedBundle, backend: str, settings: Camera
     limits = Limits(settings.keep_days, settings.keep_mb)
     with Store(settings.store or default_store(), settings.key, limits) as store:
         store.apply_limits()
-        with open_chain(bundle, backend) as chain, camera:
+        # The camera first: its reader starts while the engines load.
+        with camera, open_chain(bundle, backend) as chain:
             journal.note("started", bundle=bundle.spec.name, digest=bundle.digest)
             session = store.begin(
                 {
