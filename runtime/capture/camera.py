@@ -33,6 +33,7 @@ KEPT = 6  # newest frames that are held, for a capture to choose from
 SPARE = 4  # slots beside them: one being written, one on its way, one or two looked at
 TICK_SECONDS = 0.05
 HELD = "the camera's driver hangs, and its reader with it: unplug the camera"
+STILL, BLACK = "the picture does not change", "the picture is black"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +51,24 @@ class Patience:
         1.0,
         2.0,
         4.0,
-    )  # before an opening; after one that was live, the first
+    )  # before each opening; after one that was live, the first
 
 
 @dataclass(slots=True)
 class Counts:
-    """Frames since the start: `received` is the sum of `given`, `frozen`, `unread`, `damaged`."""
+    """Frames since the start: `received` is the sum of those of each fate."""
 
     received: int = 0
     given: int = 0  # could be had as the newest one
     frozen: int = 0
+    black: int = 0
     unread: int = 0  # came faster than they could be read or taken
     damaged: int = 0
     openings: int = 0
+
+
+Fate = Literal["given", "frozen", "black", "damaged"]
+"""Of a frame that was told of; one that was not is `unread`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +214,7 @@ class Camera:
         self._become("reopening" if counts.openings else "opening", self._status.why)
         counts.openings += 1
         before, heard = counts.received, time.monotonic()
-        trouble: str | None = None
+        seen, trouble = heard, None
         job = self.address, self.profile, KEPT + SPARE, self._identity
         with ReaderProcess(*job) as reader:
             self._reader = reader
@@ -222,19 +228,23 @@ class Camera:
                 if isinstance(message, Opened):
                     self._note_opened(message)
                 if isinstance(message, Damaged):
-                    counts.damaged += 1
-                    self._count(before + message.number)
+                    self._count(before + message.number, "damaged")
                     trouble = message.why
                 if isinstance(message, Taken):
-                    self._count(before + message.number)
-                    self._take(message, reader)
-                    heard, trouble = time.monotonic(), None
+                    heard = time.monotonic()
+                    fate = self._fate(message)
+                    self._count(before + message.number, fate)
+                    if fate == "black":  # it is there, and sees nothing: opening it anew is no help
+                        trouble = BLACK
+                    else:
+                        seen, trouble = heard, None
+                    self._take(message, fate, reader)
                     if message.frozen_ms > self.patience.thaw * 1e3:
-                        return "the picture does not change"
-                silent = time.monotonic() - heard
-                if self._live and silent > self.patience.stall:
+                        return STILL
+                if self._is_stalled(seen, trouble):
                     self._become("stalled", trouble or "no frame comes")
                 starting = self._status.state in ("opening", "reopening")
+                silent = time.monotonic() - heard
                 if silent > (self.patience.opening if starting else self.patience.kill):
                     return trouble or "no frame comes"
         return None
@@ -244,27 +254,35 @@ class Camera:
         with self._change:
             self._status = replace(self._status, what=message.what)
 
-    def _count(self, received: int) -> None:
-        counts = self._status.counts
-        counts.unread += received - counts.received - 1
-        counts.received = received
+    def _is_stalled(self, seen: float, trouble: str | None) -> bool:
+        """A camera in the dark is opened, but never live: that is said as well."""
+        waits = self._live or trouble == BLACK
+        return waits and time.monotonic() - seen > self.patience.stall
 
-    def _take(self, message: Taken, reader: ReaderProcess) -> None:
-        counts = self._status.counts
-        frozen = message.frozen_ms > self.patience.frozen * 1e3
-        if frozen or not message.moves:
-            counts.frozen += 1
-            reader.hand_back(message.slot)
-        if frozen:
+    def _fate(self, message: Taken) -> Fate:
+        if message.frozen_ms > self.patience.frozen * 1e3 or not message.moves:
+            return "frozen"
+        return "black" if message.black else "given"
+
+    def _count(self, received: int, fate: Fate) -> None:
+        """In one step: whoever looks at the counts finds that they add up."""
+        with self._change:
+            counts = self._status.counts
+            counts.unread += received - counts.received - 1
+            counts.received = received
+            setattr(counts, fate, getattr(counts, fate) + 1)
+
+    def _take(self, message: Taken, fate: Fate, reader: ReaderProcess) -> None:
+        if message.frozen_ms > self.patience.frozen * 1e3:
             self._forget_frames()
-            self._become("stalled", "the picture does not change")
-        if frozen or not message.moves:
+            self._become("stalled", STILL)
+        if fate != "given":
+            reader.hand_back(message.slot)
             return
-        counts.given += 1
         pixels = reader.slots.view(message.slot, message.height, message.width)
         # A picture that stands still may have frozen when it first came.
         taken = message.taken_ns / 1e9 - message.frozen_ms / 1e3
-        frame = Frame(pixels, counts.received, taken, message.slot, reader)
+        frame = Frame(pixels, self._status.counts.received, taken, message.slot, reader)
         with self._change:
             self._frames.append(frame)
             while len(self._frames) > KEPT:

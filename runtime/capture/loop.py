@@ -142,15 +142,15 @@ class Loop:
         return task.answer
 
     def view(self) -> View:
-        camera = self.camera.status
-        live = camera.state == "live"
         with self._lock:
-            latest = self._latest if live else None
+            latest = self._latest
             good, looked = self._good, self._looked
             ended = list(self._ended)
             number = self._last
-        counts = camera.counts
-        rejected = looked - good + counts.frozen + counts.damaged
+        camera = self.camera.status  # last: what was looked at has then been counted
+        live = camera.state == "live"
+        latest, counts = latest if live else None, camera.counts
+        rejected = looked - good + counts.frozen + counts.black + counts.damaged
         return View(
             camera=camera,
             look=latest[0] if latest else None,

@@ -34,6 +34,7 @@ class Taken(Spec):
     width: int
     frozen_ms: float  # for how long the picture has been the very same
     moves: bool  # it has changed since the camera was opened: until then it may be frozen
+    black: bool  # no light reaches the camera: what is left is the noise of its sensor
 
 
 class Damaged(Spec):

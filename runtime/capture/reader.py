@@ -30,6 +30,7 @@ from runtime.specs import Spec
 MOST_WORDS = 1000  # of a reason
 SILENCE_NS = 500_000_000
 GLANCE = 8  # every so many pixels are looked at to tell one frame from the next
+BLACK = 20  # a mean below it is no light; of six thousand dermoscopic pictures the darkest has 42
 
 
 class Job(Spec):
@@ -77,15 +78,15 @@ class Stillness:
     """For how long the picture has been the very same. The noise of a sensor never is."""
 
     def __init__(self) -> None:
-        self._glance: int | None = None
+        self._known: int | None = None  # the checksum of the last picture
         self._since = 0
         self.moves = False  # not known before the second frame
 
-    def of(self, frame: Image, now_ns: int) -> float:
-        glance = zlib.crc32(frame[::GLANCE, ::GLANCE].tobytes())
-        if glance != self._glance:
-            self.moves = self._glance is not None
-            self._glance, self._since = glance, now_ns
+    def of(self, glance: Image, now_ns: int) -> float:
+        known, self._known = self._known, zlib.crc32(glance.tobytes())
+        if known != self._known:
+            self.moves = known is not None
+            self._since = now_ns
         return (now_ns - self._since) / 1e6
 
 
@@ -136,7 +137,8 @@ def read_all(source: Source, slots: Slots, channel: socket.socket) -> None:
         taken_ns = time.monotonic_ns()
         number += source.passed_over
         source.passed_over = 0
-        frozen_ms = 0.0 if source.still else stillness.of(frame, taken_ns)
+        glance = frame[::GLANCE, ::GLANCE]
+        frozen_ms = 0.0 if source.still else stillness.of(glance, taken_ns)
         free += handed_back(channel)
         if not free or (not source.still and backlog.holds(taken_ns)):
             continue
@@ -151,6 +153,7 @@ def read_all(source: Source, slots: Slots, channel: socket.socket) -> None:
                 width=width,
                 frozen_ms=frozen_ms,
                 moves=source.still or stillness.moves,
+                black=bool(glance.mean() < BLACK),
             ),
         )
         own = free.pop()

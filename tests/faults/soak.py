@@ -81,7 +81,7 @@ def judge(samples: np.ndarray, device: dict[str, Any]) -> int:
     error = float(rest.std() / (hours.std() * np.sqrt(len(late)) + 1e-9))
     handles = int(late[-1, 2] - late[0, 2])
     counts = device["counts"]
-    fates = ("given", "frozen", "unread", "damaged")
+    fates = ("given", "frozen", "black", "unread", "damaged")
     balance = counts["received"] - sum(counts[fate] for fate in fates)
     captures = {name: round(value) for name, value in device["captures"].items()}
     print(f"Memory: {late[0, 1]:.1f} to {late[-1, 1]:.1f} MB, {slope:+.2f} ± {2 * error:.2f} MB/h.")

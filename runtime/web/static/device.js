@@ -40,6 +40,7 @@ export const showDevice = async (about) => {
       [say("frames_dropped"), number(counts.dropped)],
       [say("frames_damaged"), number(counts.damaged)],
       [say("frames_frozen"), number(counts.frozen)],
+      [say("frames_black"), number(counts.black)],
       [say("openings"), number(counts.openings)],
     ]),
     table(say("machine"), [

@@ -101,6 +101,7 @@ const words = {
   frames_dropped: "passed over, a newer one was there",
   frames_damaged: "damaged",
   frames_frozen: "frozen",
+  frames_black: "black",
   openings: "Times it was opened",
   looks: "Looks a second",
   capture_time: "Capture to result",

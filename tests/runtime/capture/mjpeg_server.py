@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import socket
+import struct
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Literal
@@ -13,7 +16,10 @@ from typing import Literal
 import cv2
 import numpy as np
 
-Way = Literal["well", "stalled", "half", "garbage", "frozen", "black", "reset", "larger", "burst"]
+Way = Literal[
+    "well", "stalled", "half", "garbage", "frozen", "black", "dark", "reset", "larger", "burst"
+]
+ALIKE = 64  # so many pictures are made; then they come again, which no two that follow do
 
 
 @dataclass
@@ -28,6 +34,7 @@ class NetworkCamera:
     asked: tuple[str, str | None] = ("", None)  # path and Authorization of the last request
 
 
+@cache
 def picture(number: int, width: int = 320, height: int = 240) -> bytes:
     """Skin with a lesion and the noise of a sensor; no two are alike."""
     rng = np.random.default_rng(number)
@@ -35,6 +42,13 @@ def picture(number: int, width: int = 320, height: int = 240) -> bytes:
     cv2.ellipse(image, (width // 2, height // 2), (70, 50), 0, 0, 360, (50, 70, 110), -1)
     noisy = np.clip(image + rng.normal(0, 4, image.shape), 0, 255).astype(np.uint8)
     return cv2.imencode(".jpg", noisy)[1].tobytes()
+
+
+@cache
+def dark(number: int) -> bytes:
+    """A sensor that no light reaches: nothing but its noise, which is never the same."""
+    noise = np.random.default_rng(number).normal(4, 3, (240, 320, 3))
+    return cv2.imencode(".jpg", np.clip(noise, 0, 255).astype(np.uint8))[1].tobytes()
 
 
 BLACK = cv2.imencode(".jpg", np.zeros((240, 320, 3), np.uint8))[1].tobytes()
@@ -46,9 +60,11 @@ def _picture(camera: NetworkCamera) -> bytes:
         return STILL
     if camera.way == "black":
         return BLACK
+    if camera.way == "dark":
+        return dark(camera.sent % ALIKE)
     if camera.way == "larger":
-        return picture(camera.sent, 640, 480)
-    made = picture(camera.sent)
+        return picture(camera.sent % ALIKE, 640, 480)
+    made = picture(camera.sent % ALIKE)
     if camera.way == "garbage":
         return bytes(np.random.default_rng(camera.sent).integers(0, 256, len(made), dtype=np.uint8))
     return made[: len(made) // 2] if camera.way == "half" else made
@@ -79,6 +95,9 @@ def _handler(camera: NetworkCamera) -> type[BaseHTTPRequestHandler]:
                     self.wfile.write(head + data[: len(data) // 2])
                     camera.way = "well"
                     self.close_connection = True
+                    # No orderly end: what closes now says "connection reset by peer".
+                    at_once = struct.pack("ii", 1, 0)
+                    self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
                     return
                 self.wfile.write(head + data + b"\r\n")
                 camera.sent += 1
@@ -89,11 +108,17 @@ def _handler(camera: NetworkCamera) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def shutdown_request(self, request: socket.socket | tuple[bytes, socket.socket]) -> None:
+        self.close_request(request)  # without the polite words before it
+
+
 @contextmanager
 def network_camera(way: Way = "well", fps: float = 30.0) -> Iterator[NetworkCamera]:
     camera = NetworkCamera(way, fps)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(camera))
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", 0), _handler(camera))
     camera.url = f"http://127.0.0.1:{server.server_port}/stream"
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -28,8 +29,8 @@ def watch(source: str, patience: Patience = QUICK) -> Camera:
 
 def balanced(camera: Camera) -> bool:
     counts = camera.status.counts
-    parts = counts.given + counts.frozen + counts.unread + counts.damaged
-    return counts.received == parts
+    fates = ("given", "frozen", "black", "unread", "damaged")
+    return counts.received == sum(getattr(counts, fate) for fate in fates)
 
 
 def numbers(camera: Camera, how_many: int) -> list[int]:
@@ -225,6 +226,35 @@ def test_a_camera_that_was_live_is_opened_again_at_once() -> None:
             until(lambda: live(camera), "not live")
             os.kill(reader_of(camera), signal.SIGKILL)
             until(lambda n=number: camera.status.counts.openings > n, "not reopened")
+
+
+def test_at_every_moment_every_frame_is_accounted_for() -> None:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # so that threads meet in the middle of everything
+    try:
+        with network_camera("burst") as served, watch(served.url) as camera:
+            until(lambda: live(camera), "no frame")
+            ending = time.monotonic() + 1.0
+            while time.monotonic() < ending:
+                assert balanced(camera), camera.status.counts
+    finally:
+        sys.setswitchinterval(before)
+
+
+def test_in_the_dark_there_is_no_picture_and_no_reason_to_open_it_again() -> None:
+    with network_camera("dark") as served, watch(served.url, replace(QUICK, opening=1.5)) as camera:
+        until(lambda: camera.status.state == "stalled", "it says nothing")
+        assert camera.status.why == "the picture is black"
+        until(lambda: camera.status.counts.black > 60, "no frames")
+        assert camera.status.counts.given == 0
+        served.way = "well"
+        until(lambda: live(camera), "not live in the light")
+        served.way = "dark"
+        until(lambda: camera.status.state == "stalled", "the dark was not noticed")
+        with camera.newest(timeout=0.5) as frame, camera.recent(0.2) as frames:
+            assert frame is None
+            assert frames == []
+        assert camera.status.counts.openings == 1
 
 
 def test_a_frame_may_outlive_its_reader() -> None:
