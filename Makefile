@@ -43,8 +43,8 @@ bench: $(RUNTIME) ## how fast the demo bundle runs on this machine
 serve: $(RUNTIME) ## the screen at http://127.0.0.1:8080, fed with the sample frames
 	$(PY) runtime/infer.py --camera runtime/demo/frames --web 127.0.0.1:8080 --headless --store out/sessions
 
-faults: $(DEV) ## killed scans, damaged bundles and images, many more rounds than in `make test`
-	DERMEDGE_FAULT_ROUNDS=$${DERMEDGE_FAULT_ROUNDS:-50} $(PY_DEV) -m pytest tests/faults
+faults: $(DEV) ## each process killed 200 times, disks and databases that fail; about 20 minutes
+	DERMEDGE_FAULT_ROUNDS=$${DERMEDGE_FAULT_ROUNDS:-200} $(PY_DEV) -m pytest tests/faults
 
 soak: $(DEV) ## the camera loop for half an hour (MINUTES=…): nothing may grow
 	$(PY_DEV) -m tests.faults.soak --minutes $${MINUTES:-30}

@@ -38,4 +38,4 @@ def real_data() -> Path:
 @pytest.fixture(scope="session")
 def fault_rounds() -> int:
     """How often tests/faults breaks what it breaks: a few times, or many in `make faults`."""
-    return int(os.environ.get("DERMEDGE_FAULT_ROUNDS", "3"))
+    return int(os.environ.get("DERMEDGE_FAULT_ROUNDS", "10"))

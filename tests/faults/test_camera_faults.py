@@ -2,110 +2,130 @@
 
 from __future__ import annotations
 
-import json
+import os
 import random
-import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from threading import Thread
 
 import pytest
 
 from runtime.bundle_files import load_bundle
 from runtime.store.store import Store
-from tests.runtime.capture.waiting import until
+from runtime.timings import percentile
+from tests.faults.camera_loop import CameraLoop, check_kept, running
 from tests.runtime.scans import bundle_at
 
-KEPT = re.compile(r"Kept as capture (\d+)\.")
-ANSWERS = re.compile(r"Kept as capture|There is no live picture")
+SOON_SECONDS = 5.0  # within which the loop is live again, whatever was killed
+PIPELINE = (
+    "gst:videotestsrc is-live=true pattern=snow ! video/x-raw,width=320,height=240,framerate=30/1"
+)
+
+Tell = Callable[[str, Sequence[float]], None]
 
 
-class CameraLoop:
-    """The command, with its words as they come."""
+@pytest.fixture
+def tell(capsys: pytest.CaptureFixture[str]) -> Tell:
+    """Where the tests' words are seen, how long it took each time."""
 
-    def __init__(self, tmp_path: Path, source: str = "synthetic:320x240@60") -> None:
-        words = ["--camera", source, "--bundle", tmp_path / "bundle", "--store", tmp_path / "store"]
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "runtime.infer", *map(str, words), "--backend", "openvino"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        self.words = ""
-        self._listener = Thread(target=self._listen)
-        self._listener.start()
+    def told(what: str, seconds: Sequence[float]) -> None:
+        with capsys.disabled():
+            figures = ", ".join(f"p{p} {percentile(list(seconds), p):.2f}" for p in (50, 90, 99))
+            print(f"\n{what}, {len(seconds)} times: {figures}, at most {max(seconds):.2f} s")
 
-    def _listen(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.words += line
-
-    @property
-    def acknowledged(self) -> list[int]:
-        return [int(number) for number in KEPT.findall(self.words)]
-
-    def ask(self, patient: dict[str, object]) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps(patient) + "\n")
-        self.process.stdin.flush()
-
-    def wait_for(self, captures: int) -> None:
-        until(lambda: len(self.acknowledged) >= captures, self.words)
-
-    def first_capture(self) -> None:
-        """At first there is no picture, and it says so: ask until there is one."""
-        asked = 0
-        while not self.acknowledged:
-            self.ask({"patient": "first"})
-            asked += 1
-            until(lambda a=asked: len(ANSWERS.findall(self.words)) == a, "it says nothing")
-
-    def end(self, how: signal.Signals) -> int:
-        self.process.send_signal(how)
-        self.process.wait(timeout=60)
-        self._listener.join()
-        for pipe in (self.process.stdin, self.process.stdout):
-            with suppress(BrokenPipeError):
-                assert pipe is not None
-                pipe.close()
-        return self.process.returncode
+    return told
 
 
 @pytest.mark.slow
-def test_killed_under_load_nothing_acknowledged_is_lost(tmp_path: Path, fault_rounds: int) -> None:
-    bundle_at(tmp_path / "bundle")
-    rng, acknowledged = random.Random(3), []
-    for _ in range(fault_rounds):
-        loop = CameraLoop(tmp_path)
-        loop.first_capture()
-        for number in range(30):
-            loop.ask({"patient": f"p{number}"})
-        loop.wait_for(len(loop.acknowledged) + rng.randrange(1, 10))
-        time.sleep(rng.random() * 0.05)
+def test_killed_under_load_nothing_acknowledged_is_lost(
+    tmp_path: Path, fault_rounds: int, tell: Tell
+) -> None:
+    """One time in five while it starts, which is when it sweeps its store."""
+    bundle = bundle_at(tmp_path / "bundle")
+    rng, last, took = random.Random(3), 0, []
+    acknowledged: list[int] = []
+    for number in range(fault_rounds):
+        loop = CameraLoop(tmp_path / "store", bundle=bundle)
+        if number % 5 == 4:
+            time.sleep(rng.random() * min(took))
+        else:
+            took.append(loop.until_live() - loop.began)
+            for one in range(30):
+                loop.ask({"patient": f"p{one}"})
+            time.sleep(rng.random() * 0.5)
         assert loop.end(signal.SIGKILL) == -signal.SIGKILL
         acknowledged += loop.acknowledged
-        with Store(tmp_path / "store", writable=False) as store:
-            assert list(store.problems()) == []
-            kept = {capture.number: capture for capture in store.captures()}
-            assert set(acknowledged) <= kept.keys()
-            for capture in kept.values():
-                assert capture.record is not None
-                picture = store.picture(capture.image or "")
-                assert picture.startswith(b"\x89PNG")
-                assert picture.endswith(b"IEND\xaeB`\x82")
-    assert len(acknowledged) == len(set(acknowledged))
+        last = check_kept(tmp_path / "store", acknowledged, after=last)[-1].number
+    assert len(acknowledged) == len(set(acknowledged)) > fault_rounds
+    tell("From its start until it is live, after kill -9", took)
+    assert percentile(took, 50) < SOON_SECONDS
+    words = [sys.executable, "-m", "runtime.sessions", "verify", "--store", str(tmp_path / "store")]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("victim", "source", "how"),
+    [
+        ("runtime.capture.reader", "synthetic:320x240@60", signal.SIGKILL),
+        ("runtime.capture.reader", PIPELINE, signal.SIGKILL),
+        ("gst-launch-1.0", PIPELINE, signal.SIGKILL),
+        ("runtime.capture.reader", "synthetic:320x240@60", signal.SIGSTOP),
+    ],
+)
+def test_what_reads_the_camera_is_killed_and_the_loop_is_live_again(
+    tmp_path: Path, fault_rounds: int, tell: Tell, victim: str, source: str, how: signal.Signals
+) -> None:
+    """A reader that is stopped is one that hangs in a driver: it is noticed by its silence."""
+    if source == PIPELINE and shutil.which("gst-launch-1.0") is None:
+        pytest.skip("GStreamer is not installed")
+    bundle = bundle_at(tmp_path / "bundle")
+    rng, took = random.Random(4), []
+    rounds = fault_rounds if how == signal.SIGKILL else max(fault_rounds // 10, 3)
+    with running(tmp_path / "store", source, bundle) as loop:
+        loop.first_capture()
+        for number in range(rounds):
+            for one in range(5):
+                loop.ask({"patient": f"p{one}"})
+            time.sleep(rng.random() * 0.5)
+            openings = loop.device()["counts"]["openings"]
+            assert openings == number + 1
+            killed = time.monotonic()
+            os.kill(loop.process_of(victim), how)
+            took.append(loop.until_live(openings) - killed)
+        before = len(loop.acknowledged)
+        loop.ask({"patient": "last"})
+        loop.wait_for(before + 1)
+    check_kept(tmp_path / "store", loop.acknowledged)
+    tell(f"From {how.name} of {victim} ({source[:9]}) until it is live", took)
+    if how == signal.SIGKILL:
+        assert percentile(took, 50) < SOON_SECONDS
+
+
+@pytest.mark.slow
+def test_the_demo_bundle_is_live_soon_after_a_kill(
+    tmp_path: Path, fault_rounds: int, tell: Tell
+) -> None:
+    """With networks of the usual size and their self-test, at the size of a usual camera."""
+    took = []
+    for _ in range(max(fault_rounds // 10, 3)):
+        loop = CameraLoop(tmp_path / "store", "synthetic:1280x720@30")
+        took.append(loop.until_live() - loop.began)
+        loop.first_capture()
+        loop.end(signal.SIGKILL)
+        check_kept(tmp_path / "store", loop.acknowledged)
+    tell("From its start until it is live, with the demo bundle", took)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
 def test_it_ends_in_order(tmp_path: Path, how: signal.Signals) -> None:
-    bundle_at(tmp_path / "bundle")
-    loop = CameraLoop(tmp_path)
+    loop = CameraLoop(tmp_path / "store", bundle=bundle_at(tmp_path / "bundle"))
     loop.first_capture()
     assert loop.end(how) == (0 if how == signal.SIGTERM else 130)
     with Store(tmp_path / "store", writable=False) as store:
@@ -117,13 +137,12 @@ def test_it_ends_in_order(tmp_path: Path, how: signal.Signals) -> None:
 
 @pytest.mark.slow
 def test_what_is_kept_is_what_was_judged(tmp_path: Path) -> None:
-    bundle_at(tmp_path / "bundle")
-    loop = CameraLoop(tmp_path)
+    loop = CameraLoop(tmp_path / "store", bundle=bundle_at(tmp_path / "bundle"))
     loop.first_capture()
     before = len(loop.acknowledged)
     loop.ask({"patient": "p9", "age": 61, "note": "under the nail"})
     loop.wait_for(before + 1)
-    loop.end(signal.SIGTERM)
+    loop.end()
     with Store(tmp_path / "store", writable=False) as store:
         capture = store.captures()[-1]
         picture = store.picture(capture.image or "")

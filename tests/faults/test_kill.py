@@ -59,7 +59,7 @@ def check_complete(tmp_path: Path, names: list[str]) -> None:
 def test_killed_again_and_again(tmp_path: Path, fault_rounds: int) -> None:
     bundle_at(tmp_path / "bundle")
     names = write_pictures(tmp_path / "in", IMAGES)
-    points = sorted(random.Random(5).sample(range(IMAGES - 30), fault_rounds))
+    points = sorted(random.Random(5).choices(range(IMAGES - 30), k=fault_rounds))
     for point in points:
         assert stop_at(tmp_path, point, signal.SIGKILL) == -signal.SIGKILL
     assert lines_in(tmp_path / "out" / "results.jsonl") < IMAGES

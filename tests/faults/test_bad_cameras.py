@@ -1,0 +1,164 @@
+"""`infer --camera` as a process, at cameras that fail: what a capture answers then."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runtime.decode import decode_image
+from runtime.preprocess import Image
+from runtime.store.store import Store
+from tests.faults.camera_loop import CameraLoop, check_kept, running
+from tests.runtime.capture.mjpeg_server import NetworkCamera, Way, network_camera
+from tests.runtime.capture.waiting import until
+from tests.runtime.scans import bundle_at
+
+KEPT, NOT_CAPTURED = 201, 409
+STALE_MS = (
+    1000.0  # a picture is at most half as old when it is chosen; a busy machine takes its time
+)
+DARKEST = 60.0  # the mean of a test's picture of skin is far above it
+
+
+@dataclass
+class Place:
+    """One process for all tests here: it has to get over each of the faults."""
+
+    camera: NetworkCamera
+    loop: CameraLoop
+    store: Path
+
+    def capture(self) -> dict[str, Any] | None:
+        """What was kept, if anything: then it is a picture of that moment, with light in it."""
+        status, answer = self.loop.capture()
+        if status == NOT_CAPTURED:
+            return None
+        assert status == KEPT, answer
+        assert answer["record"]["frame_age_ms"] < STALE_MS
+        assert self.picture(answer["number"]).mean() > DARKEST
+        return answer
+
+    def captures_again(self) -> None:
+        """A busy machine may at times have no picture that is new enough, and says so."""
+        until(lambda: self.capture() is not None, "it captures no more")
+
+    def picture(self, number: int) -> Image:
+        with Store(self.store, writable=False) as store:
+            kept = store.capture(number)
+            assert kept is not None
+            return decode_image(store.picture(kept.image or ""), "it")
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    folder = tmp_path_factory.mktemp("place")
+    with (
+        network_camera() as camera,
+        running(folder / "store", camera.url, bundle_at(folder / "bundle")) as loop,
+    ):
+        yield Place(camera, loop, folder / "store")
+    check_kept(folder / "store", [])
+
+
+@pytest.fixture
+def place(started: Place) -> Iterator[Place]:
+    yield started
+    started.camera.way, started.camera.fps = "well", 30.0
+    started.loop.until_live()
+    started.captures_again()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("way", "said"),
+    [
+        ("stalled", "no frame comes"),
+        ("frozen", "the picture does not change"),
+        ("black", "the picture"),
+        ("dark", "the picture is black"),
+        ("garbage", "damaged"),
+        ("half", "damaged"),
+    ],
+)
+def test_what_is_no_picture_is_never_judged(place: Place, way: Way, said: str) -> None:
+    place.captures_again()
+    place.camera.way = way
+    while place.loop.state == "live":
+        place.capture()  # of the last pictures that were some, or none
+    before = len(place.loop.captures())
+    status, answer = place.loop.capture()
+    assert status == NOT_CAPTURED
+    assert answer["what"] == "There is no live picture to judge."
+    assert said in answer["got"]
+    assert len(place.loop.captures()) == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["stalled", "garbage"])
+def test_a_camera_that_stays_so_is_opened_again(place: Place, way: Way) -> None:
+    openings = place.loop.device()["counts"]["openings"]
+    place.camera.way = way
+    until(lambda: place.loop.device()["counts"]["openings"] > openings, "it was not opened again")
+    assert place.capture() is None
+    place.camera.way = "well"
+    place.loop.until_live(openings)
+
+
+@pytest.mark.slow
+def test_a_connection_that_is_reset(place: Place) -> None:
+    openings = place.loop.device()["counts"]["openings"]
+    for number in range(3):
+        place.camera.way = "reset"  # once: then it is well
+        place.loop.until_live(openings + number)
+        place.captures_again()
+
+
+@pytest.mark.slow
+def test_another_size_in_the_middle_of_the_stream(place: Place) -> None:
+    openings = place.loop.device()["counts"]["openings"]
+    sizes = set()
+    for way in ("well", "larger", "well"):
+        place.camera.way = way  # type: ignore[assignment]
+        shape = (480, 640, 3) if way == "larger" else (240, 320, 3)
+
+        def captured(wanted: tuple[int, ...] = shape) -> bool:
+            answer = place.capture()
+            if answer is None:
+                return False
+            found = place.picture(answer["number"]).shape
+            sizes.add(found)
+            box = answer["record"]["lesion"]["box"]
+            return found == wanted and box[0] + box[2] <= found[1] and box[1] + box[3] <= found[0]
+
+        until(captured, f"no picture of {shape}")
+    assert sizes == {(240, 320, 3), (480, 640, 3)}
+    assert place.loop.device()["counts"]["openings"] == openings
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fps", [5, 120])
+def test_slow_and_fast_cameras(place: Place, fps: int) -> None:
+    """Live all the time, and never behind."""
+    place.camera.fps = fps
+    ending = time.monotonic() + 3.0
+    while time.monotonic() < ending:
+        assert place.loop.state == "live"
+        place.captures_again()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("source", ["synthetic:320x240@5", "synthetic:1280x720@120"])
+def test_steady_cameras_of_other_rates(tmp_path: Path, source: str) -> None:
+    with running(tmp_path / "store", source, bundle_at(tmp_path / "bundle")) as loop:
+        loop.first_capture()
+        for number in range(1, 5):
+            loop.ask({"patient": "p1"})
+            loop.wait_for(number)
+        assert loop.state == "live"
+        assert loop.device()["counts"]["openings"] == 1
+    check_kept(tmp_path / "store", loop.acknowledged)
