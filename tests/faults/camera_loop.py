@@ -13,12 +13,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from runtime.store.store import Capture, Store
 from tests.faults.soak import children
 from tests.runtime.capture.waiting import until
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 KEPT = re.compile(r"Kept as capture (\d+)\.")
 ANSWERS = re.compile(r"Kept as capture|There is no live picture")
@@ -44,8 +47,16 @@ class CameraLoop:
             text=True,
         )
         self.words = ""
-        self._listener = Thread(target=self._listen)
+        self._listener = Thread(target=self._listen, daemon=True)
         self._listener.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Of a test that failed nothing is left running."""
+        if self.process.poll() is None:
+            self.end(signal.SIGKILL)
 
     def _listen(self) -> None:
         assert self.process.stdout is not None
@@ -145,13 +156,10 @@ class CameraLoop:
 
 @contextmanager
 def running(store: Path, source: str, bundle: Path) -> Iterator[CameraLoop]:
-    loop = CameraLoop(store, source, bundle)
-    try:
+    with CameraLoop(store, source, bundle) as loop:
         loop.until_live()
         yield loop
-    finally:
-        status = loop.end()
-    assert status == 0, loop.words
+        assert loop.end() == 0, loop.words
 
 
 def descendants(pid: int) -> list[int]:

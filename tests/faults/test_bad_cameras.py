@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -119,6 +124,25 @@ def test_a_connection_that_is_reset(place: Place) -> None:
 
 
 @pytest.mark.slow
+def test_a_camera_that_is_switched_off_and_on(tmp_path: Path) -> None:
+    switched_off = ExitStack()
+    camera = switched_off.enter_context(network_camera())
+    with running(tmp_path / "store", camera.url, bundle_at(tmp_path / "bundle")) as loop:
+        switched_off.close()
+        camera.way = "reset"  # what was connected, too
+
+        def says_so() -> bool:
+            status, answer = loop.capture()
+            return status == NOT_CAPTURED and "does not answer" in answer["got"]
+
+        until(says_so, "it does not say why")
+        with network_camera(port=urlsplit(camera.url).port or 0):
+            loop.until_live()
+            loop.first_capture()
+    check_kept(tmp_path / "store", loop.acknowledged)
+
+
+@pytest.mark.slow
 def test_another_size_in_the_middle_of_the_stream(place: Place) -> None:
     openings = place.loop.device()["counts"]["openings"]
     sizes = set()
@@ -138,6 +162,31 @@ def test_another_size_in_the_middle_of_the_stream(place: Place) -> None:
         until(captured, f"no picture of {shape}")
     assert sizes == {(240, 320, 3), (480, 640, 3)}
     assert place.loop.device()["counts"]["openings"] == openings
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stopped", ["the loop", "its reader"])
+def test_after_a_standstill_nothing_old_is_judged(place: Place, stopped: str) -> None:
+    """What came meanwhile is larger, so that it is known by its size."""
+    loop = place.loop.process.pid
+    pid = loop if stopped == "the loop" else place.loop.process_of("runtime.capture.reader")
+    place.captures_again()
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        time.sleep(0.2)
+        place.camera.way = "larger"
+        time.sleep(0.5)
+        place.camera.way = "well"
+        time.sleep(1.0)
+        with ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(place.capture)
+            os.kill(pid, signal.SIGCONT)
+            first = asked.result()
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    for answer in [first, *(place.capture() for _ in range(5))]:
+        if answer is not None:
+            assert place.picture(answer["number"]).shape == (240, 320, 3)
 
 
 @pytest.mark.slow

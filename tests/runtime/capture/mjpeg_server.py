@@ -116,9 +116,9 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def network_camera(way: Way = "well", fps: float = 30.0) -> Iterator[NetworkCamera]:
+def network_camera(way: Way = "well", fps: float = 30.0, port: int = 0) -> Iterator[NetworkCamera]:
     camera = NetworkCamera(way, fps)
-    server = _Server(("127.0.0.1", 0), _handler(camera))
+    server = _Server(("127.0.0.1", port), _handler(camera))
     camera.url = f"http://127.0.0.1:{server.server_port}/stream"
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
