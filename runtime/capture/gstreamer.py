@@ -37,6 +37,8 @@ CAPS = re.compile(
     rb"GstFdSink:dermedge.*caps = video/x-raw.*width=\(int\)(\d+), height=\(int\)(\d+)"
 )
 START_SECONDS, SILENCE_SECONDS = 10.0, 5.0
+# Once in a hundred starts GStreamer 1.22 never says the size, though pictures come.
+MUTE_SECONDS = 2.0
 
 
 class GStreamer(Source):
@@ -75,10 +77,17 @@ class GStreamer(Source):
 
     def _wait_for_size(self) -> tuple[int, int]:
         said = bytearray()
-        deadline = time.monotonic() + START_SECONDS
+        deadline, mute = time.monotonic() + START_SECONDS, None
         assert self._process.stdout is not None
         output = self._process.stdout.fileno()
-        while time.monotonic() < deadline:
+        while (now := time.monotonic()) < deadline:
+            if mute is None and select.select([self._pictures], [], [], 0)[0]:
+                mute = now + MUTE_SECONDS
+            if mute is not None and now > mute:
+                raise SourceLost(
+                    f"The pipeline {self.name} sends pictures, but does not say of what size.",
+                    got=_last_error(said),
+                )
             ready, _, _ = select.select([output], [], [], 0.1)
             data = os.read(output, 1 << 16) if ready else None
             if data == b"":

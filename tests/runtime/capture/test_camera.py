@@ -15,8 +15,10 @@ import cv2
 import numpy as np
 import pytest
 
+from runtime.capture import gstreamer
 from runtime.capture.address import parse_address
 from runtime.capture.camera import HELD, KEPT, SPARE, Camera, Patience
+from runtime.capture.source import SourceLost
 from tests.runtime.capture.mjpeg_server import NetworkCamera, Way, network_camera, picture
 from tests.runtime.capture.waiting import PATIENT_SECONDS, until
 
@@ -330,6 +332,25 @@ def test_a_pipeline(width: int) -> None:
 def test_a_pipeline_that_cannot_be() -> None:
     with watch("gst:nosuchsource") as camera:
         until(lambda: "nosuchsource" in (camera.status.why or ""), "no reason")
+
+
+def test_a_pipeline_that_does_not_say_its_size_is_given_up_soon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As GStreamer does at times; opened once more, it says it."""
+    program = tmp_path / "mute"
+    program.write_text("""#!/bin/bash
+last="${!#}"
+head -c 50000 /dev/zero >&"${last#fd=}"
+echo Redistribute latency...
+sleep 600
+""")
+    program.chmod(0o700)
+    monkeypatch.setattr(gstreamer, "PROGRAM", str(program))
+    monkeypatch.setattr(gstreamer, "MUTE_SECONDS", 0.2)
+    with pytest.raises(SourceLost, match="does not say of what size") as caught:
+        gstreamer.GStreamer(parse_address("gst:any"))
+    assert caught.value.got == "Redistribute latency..."
 
 
 def test_nothing_is_left_open() -> None:
