@@ -6,6 +6,7 @@ import resource
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -51,7 +52,7 @@ def is_refused(loop: CameraLoop, *said: str) -> None:
     words = f"{answer['what']} {answer['got']}"
     assert all(each in words for each in said), words
     assert loop.captures() == before
-    assert loop.state == "live"
+    loop.until_live()
 
 
 @contextmanager
@@ -133,7 +134,7 @@ def test_a_database_that_is_locked_for_a_moment(
 ) -> None:
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(loop.capture)
-        assert loop.state == "live"
+        time.sleep(0.5)
         assert not answer.done()
         holder.kill()
         assert answer.result()[0] == KEPT, "it waits"
