@@ -244,10 +244,19 @@ def test_at_every_moment_every_frame_is_accounted_for() -> None:
 
 
 def test_in_the_dark_there_is_no_picture_and_no_reason_to_open_it_again() -> None:
-    with network_camera("dark") as served, watch(served.url, replace(QUICK, opening=1.5)) as camera:
-        until(lambda: camera.status.state == "stalled", "it says nothing")
-        assert camera.status.why == "the picture is black"
-        until(lambda: camera.status.counts.black > 60, "no frames")
+    with network_camera("dark") as served, watch(served.url) as camera:
+        until(lambda: camera.status.why == "the picture is black", "it says nothing")
+        began = camera.status.counts
+
+        def stays_open() -> bool:
+            """For two seconds of frames, where one without any would have ended it."""
+            nonlocal began
+            counts = camera.status.counts
+            if counts.openings != began.openings:  # a busy machine was silent for that long
+                began = counts
+            return counts.black > began.black + 60
+
+        until(stays_open, "it is opened again and again")
         assert camera.status.counts.given == 0
         served.way = "well"
         until(lambda: live(camera), "not live in the light")
@@ -256,7 +265,6 @@ def test_in_the_dark_there_is_no_picture_and_no_reason_to_open_it_again() -> Non
         with camera.newest(timeout=0.5) as frame, camera.recent(0.2) as frames:
             assert frame is None
             assert frames == []
-        assert camera.status.counts.openings == 1
 
 
 def test_a_frame_may_outlive_its_reader() -> None:
