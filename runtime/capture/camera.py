@@ -45,13 +45,8 @@ class Patience:
     opening: float = 15.0  # until the first frame
     frozen: float = 1.0  # with one picture again and again, which no sensor gives
     thaw: float = 10.0  # frozen for that long, the camera is opened again
-    waits: tuple[float, ...] = (
-        0.25,
-        0.5,
-        1.0,
-        2.0,
-        4.0,
-    )  # before each opening; after one that was live, the first
+    # Before each opening; after one that was live they begin anew.
+    waits: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0, 4.0)
 
 
 @dataclass(slots=True)
