@@ -1,7 +1,7 @@
 """The picture kept beside a result: the frame with the lesion's outline, the crop, the score.
 
 A sheet has a fixed anatomy, so that a report can take it apart again without being told sizes:
-the frame on the left, a square with the lesion on the right, a caption strip below both.
+the frame on the left, a square with the lesion on its right, a caption strip below both.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from runtime.record import Result
 
 LONG_SIDE = 640
+CROP_SIDE = 400  # of the square at most; more would be enlarged, and is dear to write
 SHORT_SIDE = 160  # thinner frames are padded, so that crop and caption have room
 CAPTION_ROWS = 32
 MARGIN = 0.15  # of skin around the lesion in the crop
@@ -42,22 +43,29 @@ def draw_overlay(frame: Image, analysis: Analysis) -> Image:
     """The whole sheet for one analysed frame, ready to be written as a JPEG."""
     picture = _padded(outlined(frame, analysis.lesion))
     rows, columns = picture.shape[:2]
-    sheet = np.full((rows + CAPTION_ROWS, columns + rows, 3), _INK, dtype=np.uint8)
+    side = _crop_side(rows)
+    sheet = np.full((rows + CAPTION_ROWS, columns + side, 3), _INK, dtype=np.uint8)
     sheet[:rows, :columns] = picture
     if analysis.lesion is not None:
-        sheet[:rows, columns:] = crop_thumbnail(frame, analysis.lesion, rows)
+        sheet[:side, columns:] = crop_thumbnail(frame, analysis.lesion, side)
     else:
-        _write(sheet[:rows, columns:], "no lesion found", 12, rows // 2, _FAINT)
+        _write(sheet[:side, columns:], "no lesion found", 12, side // 2, _FAINT)
     _caption(sheet[rows:], analysis.result)
     return sheet
 
 
 def split_overlay(sheet: Image) -> tuple[Image, Image] | None:
     """The frame and the crop of a sheet; None if these pixels cannot be one."""
-    rows, columns = sheet.shape[0] - CAPTION_ROWS, sheet.shape[1]
-    if rows < SHORT_SIDE or columns - rows < SHORT_SIDE:
+    rows = sheet.shape[0] - CAPTION_ROWS
+    side = _crop_side(rows)
+    columns = sheet.shape[1] - side
+    if min(rows, columns) < SHORT_SIDE:
         return None
-    return sheet[:rows, : columns - rows], sheet[:rows, columns - rows :]
+    return sheet[:rows, :columns], sheet[:side, columns:]
+
+
+def _crop_side(rows: int) -> int:
+    return min(rows, CROP_SIDE)
 
 
 def outlined(frame: Image, lesion: Lesion | None, long_side: int = LONG_SIDE) -> Image:

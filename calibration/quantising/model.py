@@ -53,8 +53,7 @@ def quantise_model(
 ) -> Quantised | str:
     """The model in 8 bits, or the reason why it stays as it is."""
     try:
-        whole = half_form(bundle, judge.model, judge.feeds[:PROBES])
-        model = at_opset(only_asked(whole, judge.model))
+        model = at_opset(half_form(bundle, judge.model, judge.feeds[:PROBES]))
     except DermedgeError as error:
         return error.one_line
     sites = find_sites(model)
@@ -85,8 +84,9 @@ def half_form(bundle: LoadedBundle, spec: ModelSpec, probes: Sequence[Said]) -> 
     """The 16-bit graph that the 8-bit layers go into: the bundle's own, or made from fp32."""
     files = {variant.precision: variant.file for variant in spec.variants}
     if "fp16" in files:
-        return onnx.load(str(bundle.path / files["fp16"]))
-    return to_half(folded(onnx.load(str(bundle.path / files["fp32"]))), probes)
+        return only_asked(onnx.load(str(bundle.path / files["fp16"])), spec)
+    whole = only_asked(onnx.load(str(bundle.path / files["fp32"])), spec)
+    return to_half(folded(whole), probes)
 
 
 def only_asked(model: onnx.ModelProto, spec: ModelSpec) -> onnx.ModelProto:

@@ -13,6 +13,7 @@ import socket
 import sys
 import time
 import zlib
+from collections import deque
 from contextlib import suppress
 from functools import partial
 
@@ -121,10 +122,11 @@ def read_all(source: Source, slots: Slots, channel: socket.socket) -> None:
     """Until the source is lost. One slot is always at hand to write to, even where none is free.
 
     A frame for which the loop has no room is written over by the next one, so that what the loop
-    gets when it has room again is the newest and not one that was kept for it.
+    gets when it has room again is the newest and not one that was kept for it. Slots are used in
+    turn, so that the memory of all is there after the first frames, and not months later.
     """
-    free = list(range(slots.count))
-    own, number, stillness, backlog = free.pop(), 0, Stillness(), Backlog()
+    free = deque(range(slots.count))
+    own, number, stillness, backlog = free.popleft(), 0, Stillness(), Backlog()
     while True:
         number += 1
         try:
@@ -156,7 +158,7 @@ def read_all(source: Source, slots: Slots, channel: socket.socket) -> None:
                 black=bool(glance.mean() < BLACK),
             ),
         )
-        own = free.pop()
+        own = free.popleft()
 
 
 def _words(error: DermedgeError) -> str:

@@ -10,12 +10,11 @@ import cv2
 import numpy as np
 
 from runtime.out_folder import HEATMAPS
-from runtime.overlay import overlay_name, split_overlay
+from runtime.overlay import CROP_SIDE, overlay_name, split_overlay
 from runtime.preprocess import Image
 from runtime.record import Result
 
 FRAME_SIDE = 560  # pixels of the longer side in the page: 200 cards stay near 10 MB
-CROP_SIDE = 400
 JPEG_QUALITY = 82
 
 

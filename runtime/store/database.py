@@ -11,6 +11,7 @@ from runtime.errors import DermedgeError, UsageError
 
 SCHEMA = 1
 BUSY_SECONDS = 5.0
+CACHE_KB = 256  # SQLite would take 2 MB, little by little, and a store is not asked the same twice
 TABLES = """
 CREATE TABLE facts (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
 CREATE TABLE sessions (
@@ -54,6 +55,7 @@ def connect(file: Path, orphans: bool = False) -> sqlite3.Connection:
         base.execute("PRAGMA journal_mode = WAL")
         base.execute("PRAGMA synchronous = FULL")
         base.execute("PRAGMA foreign_keys = ON")
+        base.execute(f"PRAGMA cache_size = -{CACHE_KB}")
         with transaction(base):
             if not base.execute("SELECT 1 FROM sqlite_master").fetchone():
                 if orphans:

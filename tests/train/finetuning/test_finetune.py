@@ -59,7 +59,7 @@ def finetune(bundle: LoadedBundle, images: Path, out: Path, *more: object) -> Re
 @pytest.fixture(scope="module")
 def tuned(quantised: LoadedBundle, images: Path) -> LoadedBundle:
     out = quantised.path.parent / "B8T"
-    result = finetune(quantised, images, out)
+    result = finetune(quantised, images, out, "--passes", 6)
     assert result.exit_code == 0, result.output
     assert "Not judged yet" in result.output
     return load_bundle(out)
@@ -96,7 +96,7 @@ def test_the_network_says_more_nearly_what_the_float_one_says(tuned: LoadedBundl
     model = record_of(tuned).models[NETWORK]
     assert model.loss is not None
     assert model.loss_before_tuning is not None
-    assert model.loss.mean < 0.7 * model.loss_before_tuning.mean
+    assert model.loss.mean < 0.5 * model.loss_before_tuning.mean
 
 
 def test_only_weights_of_the_8_bit_file_change(
