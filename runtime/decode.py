@@ -79,10 +79,10 @@ def read_bytes(path: Path, name: str) -> bytes:
         ) from exc
 
 
-def decode_image(data: bytes, name: str) -> Image:
+def decode_image(data: bytes, name: str, most_pixels: int = MAX_PIXELS) -> Image:
     """Decode the bytes of one image file; `name` is what messages call it."""
     header = read_header(data, name)
-    _check_header(header, name)
+    _check_header(header, name, most_pixels)
     frame = _imdecode(data, cv2.IMREAD_COLOR)
     if frame is None or frame.dtype != np.uint8 or frame.ndim != 3:
         raise InputError(
@@ -104,7 +104,7 @@ def decode_image(data: bytes, name: str) -> Image:
     return frame
 
 
-def _check_header(header: Header, name: str) -> None:
+def _check_header(header: Header, name: str, most_pixels: int) -> None:
     if header.pages > 1:
         raise InputError(
             f"{name} holds more than one picture, and which one is meant is not known.",
@@ -112,11 +112,11 @@ def _check_header(header: Header, name: str) -> None:
             expected="one picture",
             remedy="Save the one that is meant as a file of its own.",
         )
-    if header.width * header.height > MAX_PIXELS:
+    if header.width * header.height > most_pixels:
         raise InputError(
             f"{name} has too many pixels.",
             got=f"{header.width} × {header.height}",
-            expected=f"at most {MAX_PIXELS // 1_000_000} million",
+            expected=f"at most {most_pixels // 1_000_000} million",
             remedy="Scale the picture down, or cut out the lesion.",
         )
 

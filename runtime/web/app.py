@@ -43,6 +43,7 @@ TYPES = {
 }
 EVENT_SECONDS, WAIT_SECONDS = 0.1, 1.0
 MOST_JUDGED = 2  # pictures from elsewhere at once: they are large, and captures go before
+MOST_PIXELS = 50_000_000  # of a picture that is sent: a small device has not the memory for more
 MOST_STREAMS = 16  # browsers that look on at once
 SIDES = range(64, 4097)
 STATUS: tuple[tuple[type[DermedgeError], int], ...] = (
@@ -234,7 +235,7 @@ class Screen:
             return _busy()
         with self._judged():
             data = await _body(request)
-            frame = await run_in_threadpool(decode_image, data, "the picture")
+            frame = await run_in_threadpool(decode_image, data, "the picture", MOST_PIXELS)
             analysis = await asyncio.wrap_future(self.station.loop.judge(frame, metadata))
         return Response(analysis.result.to_json(), media_type="application/json")
 

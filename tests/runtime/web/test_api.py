@@ -224,6 +224,16 @@ def test_a_clinics_own_software_sends_pictures(screen: Screen) -> None:
         assert screen.ask("/api/infer", "POST", body, OWN).status == 422
 
 
+def test_a_picture_that_a_small_device_cannot_hold_is_refused(screen: Screen) -> None:
+    from PIL import Image
+
+    packed = io.BytesIO()
+    Image.new("1", (8000, 7000)).save(packed, "PNG")
+    answer = screen.ask("/api/infer", "POST", packed.getvalue(), OWN)
+    assert answer.status == 422
+    assert "8000 × 7000" in str(answer.json)
+
+
 def test_what_the_device_says_of_itself(screen: Screen) -> None:
     for _ in range(2):
         screen.send("/api/captures", {})
