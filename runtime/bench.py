@@ -129,6 +129,7 @@ def _print_camera(found: dict[str, Any]) -> None:
     table = Table("ms", "p50", "p90", "p99", box=None, pad_edge=False)
     rows = {
         "capture to result": "capture_to_result_ms",
+        "capture until it is kept": "capture_until_kept_ms",
         "of that, the chain": "chain_ms",
         "added by the loop": "added_by_loop_ms",
         "age of the frame when it was judged": "frame_age_ms",

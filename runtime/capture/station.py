@@ -28,7 +28,14 @@ if TYPE_CHECKING:
     from runtime.store.store import Store
 
 FIELDS = ("age", "sex", "site")  # of a patient, that networks may be told of; an id never is
-PACKING = [cv2.IMWRITE_PNG_COMPRESSION, 1]  # lossless; packing it harder would keep people waiting
+# Lossless. Somebody waits for it, and a sensor's noise has no repetitions to look for: without that
+# it is faster, and smaller as well.
+PACKING = [
+    *(cv2.IMWRITE_PNG_COMPRESSION, 1),
+    *(cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY),
+]
+TEXTS = {"patient": 64, "sex": 16, "site": 64, "note": 500}  # characters at most
+OLDEST = 120
 ANSWER_SECONDS = 60.0
 SWEEP_SECONDS = 60.0  # between two looks at what is too old: it reads the whole store
 REMEMBERED = 500  # captures that the percentiles are taken over
@@ -53,17 +60,21 @@ class Station:
 
     def capture(self, patient: Mapping[str, object]) -> tuple[int, Captured]:
         """Judge what is seen now and keep it: the number is given once all is on the disk."""
+        asked = time.monotonic()
         try:
             number, captured = self._capture(patient)
         except DermedgeError as error:
             self.journal.note("not captured", kind=type(error).__name__, what=error.what)
             raise
+        waited = (time.monotonic() - asked) * 1e3
+        self.waited_ms.append(waited)
         status = captured.analysis.result.status
-        self.journal.note("captured", number=number, status=status, ms=round(captured.waited_ms))
+        self.journal.note("captured", number=number, status=status, ms=round(waited))
+        self._sweep()
         return number, captured
 
     def _capture(self, patient: Mapping[str, object]) -> tuple[int, Captured]:
-        check_patient(patient)
+        check_patient(patient, self.bundle)
         metadata = metadata_of(patient, self.bundle)
         self.store.check_room()
         try:
@@ -72,17 +83,19 @@ class Station:
             raise NotCaptured("The networks did not answer in time; nothing was kept.") from exc
         number = self._keep(captured, patient)
         self.captured += 1
-        self.waited_ms.append(captured.waited_ms)
-        if time.monotonic() - self._swept > SWEEP_SECONDS:
-            self._swept = time.monotonic()
-            try:
-                self.store.apply_limits()
-            except (DermedgeError, OSError) as error:  # the capture is kept all the same
-                self.journal.note("retention failed", what=str(error))
         return number, captured
 
+    def _sweep(self) -> None:
+        if time.monotonic() - self._swept < SWEEP_SECONDS:
+            return
+        self._swept = time.monotonic()
+        try:
+            self.store.apply_limits()
+        except (DermedgeError, OSError) as error:  # the capture is kept all the same
+            self.journal.note("retention failed", what=str(error))
+
     def percentiles(self) -> dict[str, float]:
-        """Milliseconds from the request to the result, of the last captures."""
+        """Milliseconds from the request until the capture was kept, of the last captures."""
         waited = list(self.waited_ms)  # as it is now: captures go on
         return {f"p{p}": percentile(waited, p) for p in (50, 90, 99) if waited}
 
@@ -107,8 +120,27 @@ def as_png(frame: Image) -> bytes:
     return packed.tobytes()
 
 
-def check_patient(patient: Mapping[str, object]) -> None:
-    """What is kept must be readable by all that reads it later."""
+def check_patient(patient: Mapping[str, object], bundle: Bundle) -> None:
+    """What is kept must be readable by all that reads it later, and be what its name says."""
+    encoder = bundle.chain.metadata
+    own = () if encoder is None else (field.name for field in encoder.fields)
+    if unknown := sorted(patient.keys() - {*TEXTS, "age", *own}):
+        raise InputError(
+            f"The patient's form has no field {unknown[0]!a}.",
+            got=", ".join(map(ascii, unknown)),
+            expected=", ".join(dict.fromkeys((*TEXTS, "age", *own))),
+        )
+    age = patient.get("age")
+    if age not in (None, "") and (
+        not isinstance(age, (int, float)) or isinstance(age, bool) or not 0 <= age <= OLDEST
+    ):
+        raise InputError("The age is a number of years.", got=ascii(age), expected=f"0 to {OLDEST}")
+    for name, most in TEXTS.items():
+        text = patient.get(name)
+        if text is not None and (not isinstance(text, str) or len(text) > most):
+            raise InputError(
+                f"The field {name!a} is a text.", got=ascii(text)[:80], expected=f"at most {most}"
+            )
     for name, value in patient.items():
         try:
             f"{name}{value}".encode()

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from runtime.record import Result
 
+GOES_ON = timedelta(hours=12)  # since a session began that was broken off
 FREE_MB = 200  # of the disk: with less nothing more is captured
 COLUMNS = "SELECT number, session, time, image, record, patient, outline FROM captures"
 _CHECK = b"dermedge store"
@@ -98,7 +99,15 @@ class Store:
             self._open = stack.pop_all()
 
     def begin(self, facts: Mapping[str, object]) -> str:
-        """A session: what ran, on what. Its id."""
+        """A session: what ran, on what. Its id.
+
+        One that was broken off, as by a power cut, goes on where the same runs again soon: whoever
+        was at the screen finds the captures of before.
+        """
+        if (broken := self._broken_off(facts)) is not None:
+            with self._changes() as time:
+                audit.note(self._base, time, "session goes on", session=broken)
+            return broken
         session = uuid.uuid4().hex
         with self._changes() as time:
             self._base.execute(
@@ -106,6 +115,16 @@ class Store:
             )
             audit.note(self._base, time, "session begun", session=session, facts=facts)
         return session
+
+    def _broken_off(self, facts: Mapping[str, object]) -> str | None:
+        """The last session, if it was not ended in order, is of today, and of the same facts."""
+        row = self._base.execute(
+            "SELECT id, started, ended, facts FROM sessions ORDER BY rowid DESC LIMIT 1"
+        ).fetchone()
+        if row is None or row[2] is not None or json.loads(row[3]) != json.loads(json.dumps(facts)):
+            return None
+        since = datetime.now(timezone.utc) - datetime.fromisoformat(row[1])
+        return str(row[0]) if timedelta(0) <= since < GOES_ON else None
 
     def end(self, session: str) -> None:
         with self._changes() as time:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import parse_qs
@@ -44,6 +46,7 @@ TYPES = {
 EVENT_SECONDS, WAIT_SECONDS = 0.1, 1.0
 MOST_JUDGED = 2  # pictures from elsewhere at once: they are large, and captures go before
 MOST_PIXELS = 50_000_000  # of a picture that is sent: a small device has not the memory for more
+SENT = "sent"  # where a picture is from that no camera here saw
 MOST_STREAMS = 16  # browsers that look on at once
 SIDES = range(64, 4097)
 STATUS: tuple[tuple[type[DermedgeError], int], ...] = (
@@ -237,7 +240,14 @@ class Screen:
             data = await _body(request)
             frame = await run_in_threadpool(decode_image, data, "the picture", MOST_PIXELS)
             analysis = await asyncio.wrap_future(self.station.loop.judge(frame, metadata))
-        return Response(analysis.result.to_json(), media_type="application/json")
+        record = analysis.result.model_copy(
+            update={
+                "time": datetime.now(timezone.utc).isoformat(),
+                "source": SENT,
+                "sha256": hashlib.sha256(data).hexdigest(),
+            }
+        )
+        return Response(record.to_json(), media_type="application/json")
 
     @contextmanager
     def _judged(self) -> Iterator[None]:

@@ -104,7 +104,7 @@ const words = {
   frames_black: "black",
   openings: "Times it was opened",
   looks: "Looks a second",
-  capture_time: "Capture to result",
+  capture_time: "Capture until kept",
   temperature: "Temperature",
   power: "Power",
   free: "Free on the disk",

@@ -318,3 +318,29 @@ def test_records_are_what_the_contract_says(tmp_path: Path) -> None:
         (capture,) = store.captures()
     assert capture.record == json.loads(result().to_json())
     assert capture.image == hashlib.sha256(b"x").hexdigest()
+
+
+def test_a_session_that_was_broken_off_goes_on(tmp_path: Path) -> None:
+    facts = {"bundle": "b", "camera": "c"}
+    with Store(tmp_path / "s") as store:
+        broken = store.begin(facts)
+    with Store(tmp_path / "s") as store:
+        assert store.begin(facts) == broken
+        assert list(store.problems()) == []
+        store.end(broken)
+        ended = store.begin(facts)
+        assert ended != broken, "that one was ended in order"
+        other = store.begin(facts | {"camera": "another"})
+        assert other not in (ended, broken)
+
+
+def test_a_session_of_yesterday_does_not_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from datetime import timedelta
+
+    with Store(tmp_path / "s") as store:
+        broken = store.begin({})
+    monkeypatch.setattr("runtime.store.store.GOES_ON", timedelta(0))
+    with Store(tmp_path / "s") as store:
+        assert store.begin({}) != broken

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import http.client
 import io
 import json
@@ -222,6 +223,31 @@ def test_a_clinics_own_software_sends_pictures(screen: Screen) -> None:
     assert answer.json["metadata"] == {"age": "50"}
     for body in (b"", b"no picture", png[:-40]):
         assert screen.ask("/api/infer", "POST", body, OWN).status == 422
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"age": 500},
+        {"age": "abc"},
+        {"age": True},
+        {"bogus": 1},
+        {"patient": 17},
+        {"note": "x" * 501},
+    ],
+)
+def test_a_form_that_says_what_cannot_be(screen: Screen, fields: dict[str, object]) -> None:
+    before = len(screen.station.store.captures())
+    assert screen.send("/api/captures", fields).status == 422
+    assert len(screen.station.store.captures()) == before
+
+
+def test_a_record_of_a_sent_picture_names_it(screen: Screen) -> None:
+    data = cv2.imencode(".png", picture(240, 320))[1].tobytes()
+    record = screen.ask("/api/infer", "POST", data, OWN).json
+    assert record["sha256"] == hashlib.sha256(data).hexdigest()
+    assert record["source"] == "sent"
+    assert record["time"]
 
 
 def test_a_picture_that_a_small_device_cannot_hold_is_refused(screen: Screen) -> None:
