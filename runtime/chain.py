@@ -8,7 +8,7 @@ cannot judge differently.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from time import perf_counter
 from types import TracebackType
@@ -77,8 +77,8 @@ class Chain(ABC):
         """The lesion alone, without judging it."""
 
     @abstractmethod
-    def _heats(self, frame: Image, lesion: Lesion | None) -> Iterator[tuple[Box, Floats]]:
-        """Each member's heat map, and the part of the frame that it is of."""
+    def _heat(self, model: str, frame: Image, lesion: Lesion | None) -> tuple[Box, Floats]:
+        """One member's heat map, and the part of the frame that it is of."""
 
     @abstractmethod
     def close(self) -> None: ...
@@ -98,10 +98,24 @@ class Chain(ABC):
         """The heat map of a frame whose lesion is known: 0 to 1, see runtime/heatmap.py."""
         from runtime.heatmap import over_frame
 
-        _check_frame(frame)
+        parts = (self.explain_part(name, frame, lesion) for name in self.explaining)
+        return over_frame(parts, *frame.shape[:2])
+
+    @property
+    def explaining(self) -> tuple[str, ...]:
+        """The models that a heat map is made of."""
         require_explain(self.bundle)
-        height, width = frame.shape[:2]
-        return over_frame(self._heats(frame, lesion), height, width)
+        explain = self.bundle.spec.chain.explain
+        return () if explain is None else explain.models
+
+    def explain_part(self, model: str, frame: Image, lesion: Lesion | None) -> tuple[Box, Floats]:
+        """One of `explaining` alone: something else may be done before the next."""
+        _check_frame(frame)
+        return self._heat(model, frame, lesion)
+
+    def find(self, frame: Image) -> Lesion | None:
+        _check_frame(frame)
+        return self._find(frame)
 
     def process(self, frame: Image, metadata: Mapping[str, object] | None = None) -> Result:
         return self.analyse(frame, metadata).result

@@ -99,23 +99,22 @@ class HostChain(Chain):
         segment = self.bundle.spec.chain.segment
         return None if segment is None else self._segment(frame, segment, {})
 
-    def _heats(self, frame: Image, lesion: Lesion | None) -> Iterator[tuple[Box, Floats]]:
-        """Their engines are opened when the first one is asked for: most devices never do."""
+    def _heat(self, model: str, frame: Image, lesion: Lesion | None) -> tuple[Box, Floats]:
+        """Its engine is opened when it is first asked for: most devices never do."""
         spec = self.bundle.spec
-        for name in spec.chain.explain.models if spec.chain.explain else ():
-            if name not in self._engines:
-                self._engines[name] = self._open(name)
-                check_fit(spec, {name: self._engines[name]})
-            model = spec.models[name]
-            item, output = model.image_input(), model.output("heatmap")
-            if item is None or output is None:
-                raise BundleError(f"'{name}' is to explain, but makes no heat map of an image.")
-            view = spec.views[item.view]
-            tensor = to_tensor(cut_view(frame, view, lesion), item.preprocess)
-            heat = self._engines[name].run({item.name: tensor})[output][0, 0]
-            if not np.isfinite(heat).all():
-                raise DermedgeError(f"'{name}' did not give a heat map: it has NaN or infinity")
-            yield view_box(view, lesion, *frame.shape[:2]), heat
+        if model not in self._engines:
+            self._engines[model] = self._open(model)
+            check_fit(spec, {model: self._engines[model]})
+        item, output = spec.models[model].image_input(), spec.models[model].output("heatmap")
+        if item is None or output is None:
+            raise BundleError(f"'{model}' is to explain, but makes no heat map of an image.")
+        view = spec.views[item.view]
+        tensor = to_tensor(cut_view(frame, view, lesion), item.preprocess)
+        heat = self._engines[model].run({item.name: tensor})[output][0, 0]
+        if not np.isfinite(heat).all():
+            raise DermedgeError(f"'{model}' did not give a heat map: it has NaN or infinity")
+        height, width = frame.shape[:2]
+        return view_box(view, lesion, height, width), heat
 
     def _segment(self, frame: Image, segment: Segment, tensors: Tensors) -> Lesion | None:
         """What it is given is kept in `tensors` where members may be given the same."""

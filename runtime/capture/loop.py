@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from runtime.capture.camera import Camera, Frame, Status
     from runtime.chain import Analysis, Chain, Look
     from runtime.heatmap import Floats
+    from runtime.lesion import Box, Lesion
     from runtime.preprocess import Image
 
 STALE_MS = 500.0  # an older frame is neither looked at nor judged
@@ -129,9 +130,15 @@ class Loop:
         """Judge a picture from elsewhere; the camera has no part in it."""
         return self._do(lambda: self.chain.analyse(frame, metadata))
 
-    def explain(self, frame: Image) -> Future[Floats]:
-        """The heat map of a picture that was judged before."""
-        return self._do(lambda: self.chain.explain(frame, self.chain.look(frame).lesion))
+    def find(self, frame: Image) -> Future[Lesion | None]:
+        """The lesion in a picture that was judged before."""
+        return self._do(lambda: self.chain.find(frame))
+
+    def explain_part(
+        self, model: str, frame: Image, lesion: Lesion | None
+    ) -> Future[tuple[Box, Floats]]:
+        """One member's heat map. A capture waits for one at most, not for all of them."""
+        return self._do(lambda: self.chain.explain_part(model, frame, lesion))
 
     def _do(self, work: Callable[[], Any]) -> Future[Any]:
         task = _Task(work)

@@ -26,7 +26,8 @@ from runtime.capture.watch import goes_round
 from runtime.chain import require_explain
 from runtime.decode import decode_image
 from runtime.errors import DermedgeError, InputError, UsageError
-from runtime.heatmap import as_layer
+from runtime.heatmap import Floats, as_layer, over_frame
+from runtime.preprocess import Image
 from runtime.store.database import StoreBroken
 from runtime.store.exporting import KINDS, write_captures
 from runtime.store.store import Store
@@ -208,8 +209,17 @@ class Screen:
             return _busy()
         with self._judged():
             frame = await run_in_threadpool(decode_image, png, "the capture")
-            heat = await asyncio.wrap_future(self.station.loop.explain(frame))
+            heat = await self._heat_of(frame)
         return Response(as_png(as_layer(heat)), media_type="image/png")
+
+    async def _heat_of(self, frame: Image) -> Floats:
+        loop = self.station.loop
+        lesion = await asyncio.wrap_future(loop.find(frame))
+        parts = [
+            await asyncio.wrap_future(loop.explain_part(model, frame, lesion))
+            for model in loop.chain.explaining
+        ]
+        return over_frame(parts, *frame.shape[:2])
 
     def _kept_picture(self, number: int) -> bytes | None:
         kept = self.station.store.capture(number)
