@@ -20,6 +20,7 @@ HAIR_WIDTH, HAIR_DEPTH, HAIR_LENGTH = 7, 14, 40
 this many levels, and its line reaches this far. Pigment networks have shorter lines."""
 CAST_RED_BLUE, CAST_RED_GREEN = 0.92, 0.95
 """Skin and pigment are at least this red beside the other channels, pale white balance included."""
+COLOURLESS = 0.025  # on average: of 3,489 real pictures the palest had 0.029
 PALE = 0.3  # no more colour than this: scales, white skin, reflections, black hair
 
 
@@ -36,10 +37,10 @@ def measure_dark_rim(coarsely: Image) -> float:
 
 
 def measure_skin_colour(coarsely: Image) -> float:
-    """The share of what is lit whose colour skin or a lesion can have.
+    """The share of what is lit whose colour skin or a lesion can have; 0 for a grey picture.
 
     Wide on purpose, for every tone of skin and white balance: it is for pictures of something
-    else, and for cameras whose red and blue are exchanged. Grey things pass.
+    else, and for cameras whose red and blue are exchanged.
     """
     blue, green, red = cv2.split(coarsely.astype(np.float32))
     strongest = _strongest(blue, green, red)
@@ -48,7 +49,10 @@ def measure_skin_colour(coarsely: Image) -> float:
     if count == 0:
         return 0.0
     warm = (red >= CAST_RED_BLUE * blue) & (red >= CAST_RED_GREEN * green)
-    pale = cv2.min(cv2.min(blue, green), red) > (1 - PALE) * strongest
+    weakest = cv2.min(cv2.min(blue, green), red)
+    if ((strongest - weakest)[lit] / strongest[lit]).mean() < COLOURLESS:
+        return 0.0
+    pale = weakest > (1 - PALE) * strongest
     return float(np.count_nonzero((warm | pale) & lit) / count)
 
 

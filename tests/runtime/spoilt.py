@@ -78,6 +78,11 @@ def rimmed(image: Image, rng: np.random.Generator) -> Image:
     return image * seen[..., None]
 
 
+def drained(image: Image, rng: np.random.Generator) -> Image:
+    """Without colour."""
+    return np.asarray(np.repeat(image.mean(axis=2, keepdims=True), 3, axis=2), np.uint8)
+
+
 def exchanged(image: Image, rng: np.random.Generator) -> Image:
     """Red for blue."""
     return np.ascontiguousarray(image[..., ::-1])
@@ -92,6 +97,7 @@ SPOILT: dict[str, tuple[Spoil, str]] = {
     "hairy": (hairy, "hair"),
     "rimmed": (rimmed, "dark_rim"),
     "exchanged": (exchanged, "skin"),
+    "drained": (drained, "skin"),
 }
 """How, and the limit that should notice."""
 

@@ -137,7 +137,10 @@ def test_skin_has_the_colours_of_skin() -> None:
         assert measured(phantom(index))["skin"] > 0.7
     meadow = np.full((200, 300, 3), (40, 160, 60), np.uint8)
     assert measured(meadow)["skin"] == 0
+    noise = np.random.default_rng(0).normal(128, 8, (480, 640, 3)).astype(np.uint8)
+    assert measured(noise)["skin"] == 0
     tan = np.full((200, 300, 3), (90, 130, 190), np.uint8)
+    assert measured(np.repeat(tan.mean(2, keepdims=True), 3, 2).astype(np.uint8))["skin"] == 0
     assert measured(tan)["skin"] == 1
     assert measured(exchanged(tan, np.random.default_rng(0)))["skin"] == 0
 
