@@ -20,7 +20,7 @@ from runtime.capture.station import Station
 from runtime.chain import open_chain
 from runtime.store.store import Store
 from runtime.web.server import Listening, serving
-from tests.runtime.web.test_screen import CHROMIUM
+from tests.runtime.web.conftest import CHROMIUM
 
 WAYS = {"desktop-light": (1280, 860, "light"), "tablet-dark": (820, 1180, "dark")}
 NEXT_FRAME_MS = 4500

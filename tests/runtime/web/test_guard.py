@@ -74,7 +74,7 @@ def test_every_answer_forbids_what_our_pages_do_not_need(screen: Screen, path: s
     assert "unsafe" not in policy
     assert "http" not in policy
     assert headers["x-content-type-options"] == "nosniff"
-    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["referrer-policy"] == "same-origin"
     assert "server" not in headers
 
 
