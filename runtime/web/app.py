@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
+from threading import Event
 from typing import IO, Any
 from urllib.parse import parse_qs
 
@@ -44,7 +45,7 @@ TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-EVENT_SECONDS, WAIT_SECONDS = 0.1, 1.0
+EVENT_SECONDS, WAIT_SECONDS = 0.1, 0.1  # a stop waits for either
 MOST_JUDGED = 2  # pictures from elsewhere at once: they are large, and captures go before
 MOST_PIXELS = 50_000_000  # of a picture that is sent: a small device has not the memory for more
 SENT = "sent"  # where a picture is from that no camera here saw
@@ -59,8 +60,9 @@ STATUS: tuple[tuple[type[DermedgeError], int], ...] = (
 Answer = Callable[[Request], Awaitable[Response]]
 
 
-def make_app(station: Station, policy: Policy) -> Starlette:
-    screen = Screen(station, policy)
+def make_app(station: Station, policy: Policy, closing: Event) -> Starlette:
+    """`closing` ends the streams, which would go on for as long as anybody looks on."""
+    screen = Screen(station, policy, closing)
     routes = [
         Route("/", screen.page),
         Route("/login", screen.login, methods=["GET", "POST"]),
@@ -86,8 +88,8 @@ def make_app(station: Station, policy: Policy) -> Starlette:
 
 
 class Screen:
-    def __init__(self, station: Station, policy: Policy) -> None:
-        self.station, self.policy = station, policy
+    def __init__(self, station: Station, policy: Policy, closing: Event) -> None:
+        self.station, self.policy, self._closing = station, policy, closing
         self._pictures = LivePictures(station.loop.camera)
         self._files = {file.name: file.read_bytes() for file in STATIC.iterdir()}
         self._figures = Figures(station)
@@ -147,9 +149,12 @@ class Screen:
         finally:
             self._streams -= 1
 
+    def _goes_on(self) -> bool:
+        return self.station.loop.failed is None and not self._closing.is_set()
+
     async def _frames(self) -> AsyncIterator[bytes]:
         number = 0
-        while self.station.loop.failed is None:
+        while self._goes_on():
             found = await run_in_threadpool(self._pictures.after, number, WAIT_SECONDS)
             if found is None:
                 continue
@@ -159,7 +164,7 @@ class Screen:
 
     async def _views(self) -> AsyncIterator[bytes]:
         with self.station.presses.watched():
-            while self.station.loop.failed is None:
+            while self._goes_on():
                 pressed = self.station.presses.number
                 seen = {**answers.view(self.station.loop.view()), "pressed": pressed}
                 yield b"data: " + json.dumps(seen).encode() + b"\n\n"

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 from runtime.errors import UsageError, missing_extra
@@ -103,8 +103,9 @@ def serving(station: Station, listening: Listening) -> Iterator[str]:
     listener = _listener(listening)
     host, port = listening.host, listener.getsockname()[1]
     policy = Policy(_hosts(host, port), listening.scheme, read_token(listening.token_file))
+    closing = Event()
     config = uvicorn.Config(
-        make_app(station, policy),
+        make_app(station, policy, closing),
         log_config=None,
         access_log=False,  # addresses of pictures are nobody's business
         server_header=False,
@@ -131,6 +132,7 @@ def serving(station: Station, listening: Listening) -> Iterator[str]:
         shown = f"[{host}]" if ":" in host else host
         yield f"{listening.scheme}://{shown}:{port}/"
     finally:
+        closing.set()  # the server itself would wait for those who look on, and then break them off
         server.should_exit = True
         thread.join(2 * STOP_SECONDS)
         listener.close()
