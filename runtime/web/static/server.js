@@ -49,9 +49,15 @@ export const listen = (seen) => {
       seen(JSON.parse(event.data));
     };
     source.onerror = () => {
-      if (source.readyState === EventSource.CLOSED) setTimeout(open, SILENCE_MS);
+      if (source.readyState === EventSource.CLOSED) setTimeout(again, SILENCE_MS);
     };
   };
+  // A source does not say why it was refused. A device that was started anew no longer knows this
+  // page's cookie: what is asked here leads to the login then, and nothing else ever would.
+  const again = () =>
+    ask("/api/about").then(open, (error) => {
+      if (error.status !== 401) setTimeout(again, SILENCE_MS);
+    });
   open();
   wait();
 };

@@ -53,3 +53,18 @@ def test_from_the_token_to_a_capture(page: Page, tmp_path: Path, scheme: str) ->
         page.wait_for_selector("#result:not([hidden]) .verdict")
         assert len(screen.station.store.captures()) == 1
         page.goto("about:blank")
+
+
+def test_a_device_that_was_started_anew_asks_for_the_token(page: Page, tmp_path: Path) -> None:
+    """A tablet on the wall has nobody who would load its page again."""
+    with running(tmp_path / "one", listening(tmp_path)) as screen:
+        page.goto(screen.url)
+        log_in(page)
+        page.wait_for_selector(LIVE)
+        port = int(screen.url.rpartition(":")[2])
+    page.wait_for_selector("body[data-state=gone]")
+    with running(tmp_path / "two", listening(tmp_path, port=port)) as screen:
+        page.wait_for_url(f"{screen.url}/login")
+        log_in(page)
+        page.wait_for_selector(LIVE)
+        page.goto("about:blank")
