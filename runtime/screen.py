@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -101,13 +101,8 @@ def meaning(bundle: Bundle) -> str:
 def print_image(console: Console, result: Result, bundle: Bundle) -> None:
     words, sentence = verdict(result)
     body = Table.grid(padding=(0, 2))
-    if result.score is not None:
-        score, threshold = score_and_threshold(result.score, result.threshold)
-        body.add_row("score", score + (f"  (threshold {threshold})" if threshold else ""))
-    for name, value in result.probabilities.items():
-        body.add_row(plain(name), _bar(value))
-    if result.disagreement is not None:
-        body.add_row("disagreement", f"{result.disagreement:.3f} between {len(result.members)}")
+    for name, text in _numbers(result):
+        body.add_row(name, text)
     if result.lesion is not None:
         x, y, width, height = result.lesion.box
         area = f"{result.lesion.area_fraction:.1%} of the picture"
@@ -119,6 +114,19 @@ def print_image(console: Console, result: Result, bundle: Bundle) -> None:
     console.print(Panel(head, title=escape(printable(result.source)), title_align="left"))
     console.print(body)
     console.print(Text(meaning(bundle), style="italic"))
+
+
+def _numbers(result: Result) -> Iterator[tuple[str, str]]:
+    """None of a picture that is not to be judged: they would pass for a result."""
+    if result.status in ("rejected", "error"):
+        return
+    if result.score is not None:
+        score, threshold = score_and_threshold(result.score, result.threshold)
+        yield "score", score + (f"  (threshold {threshold})" if threshold else "")
+    for name, value in result.probabilities.items():
+        yield plain(name), _bar(value)
+    if result.disagreement is not None:
+        yield "disagreement", f"{result.disagreement:.3f} between {len(result.members)}"
 
 
 def _bar(value: float) -> str:
