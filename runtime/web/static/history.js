@@ -1,7 +1,7 @@
 // The captures of this session, and two of them side by side.
 
 import { byId, el } from "./elements.js";
-import { groupOf, picture, scoreLine, verdict } from "./result.js";
+import { counts, groupOf, picture, scoreLine, verdict } from "./result.js";
 import { ask } from "./server.js";
 import { plain, say, threeDigits } from "./words.js";
 
@@ -43,7 +43,7 @@ const card = (capture, all) => {
     showHistory();
   });
   const earlier = all.find((other) => sameSite(capture, other) && other.number < capture.number);
-  const score = capture.record.score;
+  const score = counts(capture.record) ? capture.record.score : null;
   return el(
     "li",
     { class: "card" },

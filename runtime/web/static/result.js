@@ -32,7 +32,12 @@ export const verdict = (record, level = "h2") =>
     el("p", {}, why(record)),
   );
 
-export const scoreLine = (record) => {
+/** Whether its numbers count: those of a picture that is none to judge would be read as a result. */
+export const counts = (record) => record.status === "ok" || record.status === "abstained";
+
+export const scoreLine = (record) => (counts(record) ? scored(record) : null);
+
+const scored = (record) => {
   if (record.score === null) return null;
   const threshold =
     record.threshold === null
@@ -59,13 +64,13 @@ const chances = (probabilities) =>
     ),
   );
 
-const members = (record, scored) =>
+const members = (record, positive) =>
   el(
     "details",
     {},
     el("summary", {}, say("members")),
     chances(
-      Object.fromEntries(Object.entries(record.members).map(([name, said]) => [name, said[scored]])),
+      Object.fromEntries(Object.entries(record.members).map(([name, said]) => [name, said[positive]])),
     ),
     record.disagreement === null
       ? null
@@ -113,6 +118,38 @@ const facts = (record) => {
   return lines.map((line) => el("p", { class: "quiet" }, line));
 };
 
+const numbers = (record, about) => [
+  scored(record),
+  el("h3", {}, say("classes")),
+  chances(record.probabilities),
+  members(record, about.decision.score),
+  facts(record),
+];
+
+const folded = (record, about) =>
+  el(
+    "details",
+    { class: "uncounted" },
+    el("summary", {}, say("uncounted")),
+    el("p", {}, say("uncounted_why")),
+    numbers(record, about),
+    meaning(about),
+  );
+
+/** For those who take the next patient's picture while this one is still shown. */
+const whose = ({ patient }) => {
+  const who = [patient.patient ?? say("no_pseudonym"), plain(patient.site ?? say("no_site"))];
+  return patient.patient === undefined ? who.join(", ") : say("whose", { who: who.join(", ") });
+};
+
+const words = (capture, about) => {
+  const { record } = capture;
+  const kept = el("p", { class: "quiet" }, say("kept", { number: capture.number }));
+  const whole = [el("p", { class: "whose" }, whose(capture)), verdict(record)];
+  if (counts(record)) return [...whole, ...numbers(record, about), kept, meaning(about)];
+  return [...whole, kept, record.score === null ? null : folded(record, about)];
+};
+
 /** The heat map is made when it is first asked for: the device has better things to do. */
 const heatToggle = (capture, view) => {
   const box = el("input", { type: "checkbox", id: "heat" });
@@ -142,7 +179,6 @@ const heatToggle = (capture, view) => {
 
 /** The whole page of one capture. */
 export const showResult = (capture, about) => {
-  const { record } = capture;
   const view = picture(capture, 1600);
   const drawn = view.querySelector("svg");
   const shown = el("input", { type: "checkbox", id: "shown", checked: true });
@@ -153,13 +189,8 @@ export const showResult = (capture, about) => {
     ...(about.explains ? heatToggle(capture, view) : []),
   );
   byId("result-words").replaceChildren(
-    verdict(record),
-    ...[scoreLine(record)].filter(Boolean),
-    el("h3", {}, say("classes")),
-    ...chances(record.probabilities),
-    members(record, about.decision.score),
-    ...facts(record),
-    el("p", { class: "quiet" }, say("kept", { number: capture.number })),
-    meaning(about),
+    ...words(capture, about)
+      .flat()
+      .filter((part) => part !== null),
   );
 };

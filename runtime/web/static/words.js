@@ -48,6 +48,7 @@ const words = {
   kept: "Kept as number {number}",
 
   // the result
+  whose: "of {who}",
   refer: "Refer",
   no_referral: "No referral by this threshold",
   score_only: "No threshold",
@@ -59,6 +60,8 @@ const words = {
   score_only_why: "This bundle has no threshold, so nothing is decided.",
   score: "Score",
   threshold: "threshold {value}",
+  uncounted: "Numbers that do not count",
+  uncounted_why: "The networks gave them for a picture that is not to be judged. Nothing follows.",
   classes: "What the networks see",
   members: "Each network alone",
   disagreement: "Disagreement between the networks",
@@ -89,6 +92,7 @@ const words = {
   compared: "Side by side",
   close: "Close",
   no_pseudonym: "no pseudonym",
+  no_site: "no site",
   removed: "removed by the retention limit",
   export: "Export this session",
   export_note: "An export holds patient data, and leaves this device with whoever takes it.",

@@ -12,7 +12,7 @@ from tests.runtime.capture.waiting import until
 from tests.runtime.web.screens import Screen, running
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, Route
 
 WAIT_MS = 60_000
 WIDTH_SHOWN = "document.getElementById('video').naturalWidth"
@@ -57,6 +57,19 @@ def capture(page: Page) -> None:
     page.wait_for_selector("#result:not([hidden]) .verdict")
 
 
+def judged(page: Page, **fields: object) -> None:
+    """What the device says of each capture from now on, with these fields of its record."""
+
+    def answer(route: Route) -> None:
+        response = route.fetch()
+        said = response.json()
+        for each in said if isinstance(said, list) else [said]:
+            each["record"].update(fields)
+        route.fulfill(response=response, json=said)
+
+    page.route("**/api/captures", answer)
+
+
 def test_the_live_page(page: Page) -> None:
     page.wait_for_selector("#hint.good")
     assert page.inner_text("#camera") == "Live"
@@ -77,7 +90,14 @@ def test_a_capture_with_a_patient(page: Page, screen: Screen) -> None:
     page.fill("#note", "<img src=x onerror=alert(1)>")
     capture(page)
     words = page.inner_text("#result-words")
-    for text in ("Refer", "Score", "threshold 0.500", "What the score means", "melanoma"):
+    for text in (
+        "of p17, posterior torso",
+        "Refer",
+        "Score",
+        "threshold 0.500",
+        "What the score means",
+        "melanoma",
+    ):
         assert text in words, words
     assert (
         page.locator("#result-picture .picture > img:first-child").evaluate(
@@ -139,6 +159,35 @@ def test_by_keyboard_alone(page: Page) -> None:
     page.keyboard.press("Space")
     assert page.input_value("#note") == " ", "in a field it is a space"
     assert page.is_hidden("#result")
+
+
+@pytest.mark.parametrize("status", ["rejected", "error"])
+def test_a_picture_that_is_none_to_judge_shows_no_numbers(page: Page, status: str) -> None:
+    judged(page, status=status, reason="Hold the camera still", refer=None)
+    capture(page)
+    numbers = page.locator("#result-words").locator(".score, .chance, .meaning")
+    assert page.inner_text("#result-words .verdict p") == "Hold the camera still"
+    assert numbers.filter(visible=True).count() == 0
+    page.click("#result-words .uncounted > summary")
+    page.get_by_text("Nothing follows").wait_for()
+    assert numbers.filter(visible=True).count() > 2
+    page.click("nav a[href='#/history']")
+    short = page.inner_text("#cards li:first-child .short")
+    assert short in ("Picture rejected", "Failed")
+
+
+def test_a_score_without_a_decision_has_no_colour_of_one(page: Page) -> None:
+    judged(page, status="abstained", reason="The networks disagree", refer=None)
+    capture(page)
+    assert "threshold 0.500" in page.inner_text("#result-words .score")
+    abstained, *decided = page.locator("#result-words .verdict").evaluate(
+        """box => ["abstained", "refer", "no_referral"].map((group) => {
+            if (group === "abstained" && !box.classList.contains(group)) throw box.className;
+            box.className = `verdict ${group}`;
+            return getComputedStyle(box).borderTopColor;
+        })"""
+    )
+    assert abstained not in decided
 
 
 def test_two_captures_side_by_side(page: Page) -> None:
