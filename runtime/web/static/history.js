@@ -76,6 +76,7 @@ const sameSite = (one, other) =>
   other.there &&
   one.patient.patient &&
   one.patient.patient === other.patient.patient &&
+  one.patient.site &&
   one.patient.site === other.patient.site;
 
 const compare = (captures) => {

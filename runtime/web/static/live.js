@@ -21,7 +21,8 @@ export const startLive = (captured) => {
   byId("video").src = "/live";
   byId("capture").addEventListener("click", () => capture(captured));
   document.addEventListener("keydown", (event) => {
-    const typing = event.target.closest?.("input, select, textarea, button, a, summary");
+    // Links keep the focus after a click on a tab, and know nothing of Space themselves.
+    const typing = event.target.closest?.("input, select, textarea, button, summary");
     if (event.code === "Space" && !typing && !byId("live").hidden) {
       event.preventDefault();
       capture(captured);

@@ -161,6 +161,14 @@ def test_by_keyboard_alone(page: Page) -> None:
     assert page.is_hidden("#result")
 
 
+def test_space_captures_after_a_click_on_the_tab(page: Page) -> None:
+    page.click("nav a[href='#/live']")
+    page.wait_for_selector("#capture:enabled")
+    page.keyboard.press("Space")
+    page.wait_for_selector("#result:not([hidden]) .verdict")
+    assert page.inner_text("#result-words .whose") == "no pseudonym, no site"
+
+
 @pytest.mark.parametrize("status", ["rejected", "error"])
 def test_a_picture_that_is_none_to_judge_shows_no_numbers(page: Page, status: str) -> None:
     judged(page, status=status, reason="Hold the camera still", refer=None)
@@ -205,6 +213,18 @@ def test_two_captures_side_by_side(page: Page) -> None:
     page.wait_for_selector("#compare", state="hidden")
     page.click("#cards li:first-child .thumb")
     page.wait_for_selector("#result:not([hidden]) .verdict")
+
+
+def test_an_earlier_one_is_of_the_same_site_and_patient(page: Page) -> None:
+    for patient, site in (("p31", ""), ("p31", ""), ("p31", "palms/soles"), ("p32", "palms/soles")):
+        page.fill("#patient", patient)
+        page.select_option("#site", site)
+        capture(page)
+        page.click("#again")
+    page.click("nav a[href='#/history']")
+    page.wait_for_selector("#cards li:nth-child(4)")
+    for place in range(1, 5):
+        assert page.locator(f"#cards li:nth-child({place}) button.plain").count() == 0
 
 
 def test_an_export_is_a_file(page: Page, tmp_path: Path) -> None:
