@@ -16,7 +16,7 @@ PY := .venv/bin/python
 PY_DEV := .venv-dev/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench serve faults soak vm format clean
+.PHONY: help demo test check bench bench-eager serve faults soak vm format clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -36,9 +36,16 @@ format: $(DEV) ## put the code into the house's format
 	$(PY_DEV) -m ruff format .
 	$(PY_DEV) -m ruff check --fix .
 
-bench: $(RUNTIME) ## how fast the demo bundle runs on this machine
-	$(PY) runtime/bench.py --folder runtime/demo/frames --out out/bench.json
+bench: out/phantoms $(RUNTIME) ## how fast the demo bundle runs on this machine, on pictures of 512 px
+	$(PY) runtime/bench.py --folder out/phantoms/ISIC-2017_Training_Data --seconds 15 --out out/bench.json
+	$(PY) runtime/bench.py --folder out/phantoms/ISIC-2017_Training_Data --seconds 15 --precision fp16 --out out/bench16.json
 	$(PY) runtime/bench.py --camera synthetic:1920x1080@30 --seconds 20 --out out/bench-camera.json
+
+bench-eager: $(DEV) ## the full-size Ding system against the same networks in PyTorch; minutes, 5 GiB
+	$(PY_DEV) export/bench_eager.py --recipe ding --runs 12
+
+out/phantoms: | $(DEV)
+	$(PY_DEV) train/phantoms.py --count 40 --size 512 --out $@
 
 serve: $(RUNTIME) ## the screen at http://127.0.0.1:8080, fed with the sample frames
 	$(PY) runtime/infer.py --camera runtime/demo/frames --web 127.0.0.1:8080 --headless --store out/sessions

@@ -45,6 +45,11 @@ ON_GPU = {"h2dMs": "H2D", "computeMs": "GPU compute", "d2hMs": "D2H", "latencyMs
 )
 @click.option("--runs", type=click.IntRange(min=1), help="A number of frames instead of seconds.")
 @click.option("--threads", type=click.IntRange(min=1), help="Of each engine. Default: its own.")
+@click.option(
+    "--precision",
+    type=click.Choice(["fp32", "fp16", "int8"]),
+    help="Of the files to run, where a model has it. Default: what the bundle means for it.",
+)
 @click.option("--camera", metavar="SRC", help="Measure captures of a camera instead.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write all figures as JSON.")
 def command(
@@ -55,6 +60,7 @@ def command(
     seconds: float,
     runs: int | None,
     threads: int | None,
+    precision: str | None,
     camera: str | None,
     out: Path | None,
 ) -> None:
@@ -68,7 +74,7 @@ def command(
     Examples:
       dermedge bench
       dermedge bench --bundle my-bundle --folder photos --seconds 30 --out bench.json
-      dermedge bench --backend onnxruntime --runs 100
+      dermedge bench --backend onnxruntime --precision fp16 --runs 100
       dermedge bench --camera synthetic:1920x1080@30 --seconds 30
     """
     from runtime.benchmark import Plan
@@ -86,6 +92,7 @@ def command(
         seconds=seconds,
         runs=runs,
         threads=threads,
+        precision=precision,
     )
     report = {**_head(), **_run_with_progress(plan)}
     _print_report(report)

@@ -52,6 +52,7 @@ class Plan:
     seconds: float = 10.0
     runs: int | None = None
     threads: int | None = None
+    precision: str | None = None  # None: what the bundle means for the backend
 
     def is_done(self, frames: int, elapsed: float) -> bool:
         if self.runs is not None:
@@ -81,8 +82,14 @@ class Stopwatch:
 class TimedChain(HostChain):
     """The chain as it always is, with a stopwatch around each of its engines."""
 
-    def __init__(self, bundle: LoadedBundle, backend: str, threads: int | None) -> None:
-        super().__init__(bundle, backend, threads)
+    def __init__(
+        self,
+        bundle: LoadedBundle,
+        backend: str,
+        threads: int | None,
+        precision: str | None = None,
+    ) -> None:
+        super().__init__(bundle, backend, threads, precision)
         self.watches = {name: Stopwatch(engine) for name, engine in self._engines.items()}
         self._engines = cast("dict[str, Engine]", self.watches)
 
@@ -127,7 +134,7 @@ def run_benchmark(
     though the system may have had its files in memory.
     """
     bundle, verify_ms = _timed(lambda: load_bundle(plan.bundle))
-    chain, open_ms = _timed(lambda: TimedChain(bundle, plan.backend, plan.threads))
+    chain, open_ms = _timed(lambda: TimedChain(bundle, plan.backend, plan.threads, plan.precision))
     with chain:
         frame = _load(plan.items[0])
         _, first_ms = _timed(lambda: chain.process(frame))
@@ -136,7 +143,7 @@ def run_benchmark(
         _warm_up(chain, frame)
         frames = _measure(plan, chain, lambda share: progress(share * FRAMES_SHARE))
         figures = _figures(chain, frames)
-        with open_chains(bundle, plan.backend) as chains:
+        with open_chains(bundle, plan.backend, precision=plan.precision) as chains:
             rate = compare_with_scan(
                 chains,
                 plan.items,
