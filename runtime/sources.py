@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -25,6 +26,9 @@ READ = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".bmp", ".dib
 REFUSED = (".heic", ".heif", ".avif", ".gif", ".jp2", ".j2k", ".dcm")
 SUFFIXES = frozenset(READ + REFUSED)
 RESULT_FILES = frozenset({"run.json", "results.jsonl"})
+
+# Python has one of these surrogates for a byte that is not UTF-8; its spelling is \x80 to \xff.
+_BEFORE_A_BYTE = re.compile(r"\\+(?=[\udc80-\udcff]|x[89a-f][0-9a-f])")
 
 Known = Callable[[str, str], bool]
 """Whether a record of this source with this SHA-256 is there already."""
@@ -97,8 +101,14 @@ def folder(path: Path, leave_out: Path | None = None) -> Sources:
 
 
 def safe_name(name: str) -> str:
-    """A file name as text. Bytes that are not UTF-8 are spelled out: JSON cannot hold them."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
+    """A file name as text, another for each name: two files with one would share a record.
+
+    Bytes that are not UTF-8 are spelled \\xff, because JSON cannot hold them. The backslashes of
+    names that have such a byte, or its spelling, right behind them are doubled; no other name
+    changes.
+    """
+    doubled = _BEFORE_A_BYTE.sub(lambda found: found[0] * 2, name)
+    return os.fsencode(doubled).decode("utf-8", "backslashreplace")
 
 
 class _Walk:

@@ -202,6 +202,20 @@ def test_names_that_are_hard_to_print(bundle: Path) -> None:
     assert one.exit_code == 0
 
 
+def test_a_byte_and_its_spelling_in_a_name_are_two_files(bundle: Path) -> None:
+    (name,) = write_pictures(Path("in"), 1)
+    data = Path("in", name).read_bytes()
+    for odd in (b"bad\xff.png", b"bad\\xff.png"):
+        Path("in", os.fsdecode(odd)).write_bytes(data)
+    for more in ((), ("--no-resume",), ()):
+        result = infer("--folder", "in", "--bundle", bundle, "--out", "out", *more)
+        assert result.exit_code == 0, result.output
+        sources = sorted(r["source"] for r in records_in(Path("out")))
+        assert sources == ["bad\\\\xff.png", "bad\\xff.png", name]
+    assert "3 of them had been recorded before" in result.stdout
+    assert len(list(Path("out/overlays").iterdir())) == 3
+
+
 def test_metadata_notes(bundle: Path) -> None:
     write_pictures(Path("in"), 1)
     Path("m.csv").write_text("image,age,phone\np000,50,1\nq,1,2\n")

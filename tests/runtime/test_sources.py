@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from runtime import sources
 from runtime.errors import InputError, UsageError
@@ -97,6 +100,37 @@ def test_a_name_that_is_not_utf8(tmp_path: Path) -> None:
     assert set(got) == {"caf\\xe9.png"}
     assert got["caf\\xe9.png"].frame is not None
     assert safe_name("caf\udce9.png").encode("utf-8")
+
+
+PARTS = st.sampled_from([b"\\", b"x", b"f", b"8", b"\xff", b"\xc3", b"\xa9", b"\xed\xa0\x80", b"a"])
+NAMES = st.lists(PARTS, max_size=9).map(b"".join) | st.binary(max_size=9)
+
+
+def original(spelling: str) -> bytes:
+    """The name that a spelling is of: an odd number of backslashes ends in a byte."""
+
+    def back(found: re.Match[str]) -> str:
+        backslashes, digits = len(found[1]), found[2]
+        byte = chr(0xDC00 + int(digits, 16)) if backslashes % 2 else "x" + digits
+        return "\\" * (backslashes // 2) + byte
+
+    text = re.sub(r"(\\+)x([89a-f][0-9a-f])", back, spelling)
+    return text.encode("utf-8", "surrogateescape")
+
+
+@given(NAMES)
+def test_no_two_names_are_spelled_alike(name: bytes) -> None:
+    """A spelling tells the name it is of, so that no other has it."""
+    spelling = safe_name(name.decode("utf-8", "surrogateescape"))
+    assert original(spelling) == name
+    spelling.encode("utf-8")
+
+
+@pytest.mark.parametrize(
+    "name", ["a\\b.png", "\\\\server.png", "\\x41.png", "\\xFF.png", "é\\.png"]
+)
+def test_ordinary_names_stay_as_they_are(name: str) -> None:
+    assert safe_name(name) == name
 
 
 def test_links(tmp_path: Path) -> None:
