@@ -100,6 +100,7 @@ def command(
         workers=min((os.cpu_count() or 1) - 1, 8) if workers is None else workers,
     )  # fmt: skip
     check_machine(machine)
+    _fetch_weights(out, recipe, machine)
     folds = _describe(out, recipe, table, machine)
     figures = Pipeline(recipe, table, folds, out, machine).run()
     _summary(figures, out)
@@ -111,6 +112,24 @@ def _backbones(recipe: Recipe) -> set[str]:
     names = {member.backbone for member in recipe.members.values()}
     network = recipe.segmenter.network
     return names | ({network.backbone} if isinstance(network, EncoderUNetSpec) else set())
+
+
+def _fetch_weights(out: Path, recipe: Recipe, machine: Machine) -> None:
+    """Of all networks that are not trained yet: a run that is through needs no hub any more."""
+    from train.networks import fetch_weights
+    from train.pipeline import FINAL
+    from train.stage import STAMP
+
+    def unfinished(stage: Path) -> bool:
+        parts = [*map(str, range(recipe.folds)), FINAL]
+        return not all((stage / part / STAMP).is_file() for part in parts)
+
+    fetch_weights(
+        recipe,
+        machine.weights,
+        segmenter=unfinished(out / "segmenter"),
+        members=[name for name in recipe.members if unfinished(out / "members" / name)],
+    )
 
 
 def _open(paths: tuple[Path, ...], recipe: Recipe) -> Table:

@@ -3,18 +3,46 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from runtime.specs import PreprocessSpec
-from train.models.member import Member, build_trunk
+from train.models.member import OWN_TRUNKS, Member, build_trunk
 from train.models.unet import UNet
 from train.recipe import EncoderUNetSpec, Recipe, SegmenterNetwork
 from train.weights import hub_access
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+def from_hub(recipe: Recipe, weights: Mapping[str, Path], backbone: str | None) -> bool:
+    """A file given by hand takes the hub's place; networks of our own are on no hub."""
+    ours = backbone is None or backbone in OWN_TRUNKS
+    return recipe.pretrained and not ours and backbone not in weights
+
+
+def fetch_weights(
+    recipe: Recipe, weights: Mapping[str, Path], *, segmenter: bool, members: Iterable[str]
+) -> None:
+    """Build what starts from the hub once, and drop it: the hub's files then are in its cache.
+
+    The segmenters are trained first. Without this a hub out of reach would show up hours later.
+    """
+    builds = {
+        recipe.members[name].backbone: partial(build_member, recipe, name) for name in members
+    }
+    encoder = getattr(recipe.segmenter.network, "backbone", None)
+    with torch.random.fork_rng(devices=[]):  # a network starts the same, fetched before or not
+        for backbone, build in builds.items():
+            if from_hub(recipe, weights, backbone):
+                build(hub=True)
+        if segmenter and from_hub(recipe, weights, encoder):
+            build_segmenter(recipe, hub=True)
 
 
 def build_segmenter(recipe: Recipe, *, hub: bool = False) -> nn.Module:

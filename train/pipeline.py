@@ -30,7 +30,6 @@ from train.data.splits import holdout
 from train.data.table import Table
 from train.datasets import ViewDataset
 from train.ensemble import combine, fit_ensemble
-from train.models.member import OWN_TRUNKS
 from train.predictions import OutOfFold
 from train.recipe import Recipe, Training
 from train.stage import Stage, fingerprint, write_json
@@ -229,9 +228,7 @@ class Pipeline:
         stage.finish()
 
     def _from_hub(self, backbone: str | None) -> bool:
-        """A file given by hand takes the hub's place; networks of our own are on no hub."""
-        ours = backbone is None or backbone in OWN_TRUNKS
-        return self.recipe.pretrained and not ours and backbone not in self.machine.weights
+        return networks.from_hub(self.recipe, self.machine.weights, backbone)
 
     def _start(
         self, trunk: nn.Module, backbone: str, pixels: Bytes, rows: list[int], spec: PreprocessSpec

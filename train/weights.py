@@ -1,7 +1,7 @@
 """Where a trunk's first weights come from: a model hub, a local file, or nowhere.
 
-No hub in reach is a normal place to be (a hospital, a train, a build machine), so it ends at once
-with the two ways out, instead of minutes of retries.
+No hub in reach is a normal place to be (a hospital, a train, a build machine), so `train`
+asks before it trains anything, and ends with the two ways out instead of minutes of retries.
 """
 
 from __future__ import annotations

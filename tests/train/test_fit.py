@@ -16,14 +16,17 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner, Result
+from huggingface_hub import constants
 
+from runtime.errors import UsageError
 from runtime.specs import PreprocessSpec
 from tests.train.tiny import COUNT, SIDE, tiny_recipe, write_data, write_recipe
 from train import networks
 from train.data import metrics
 from train.datasets import ViewDataset
-from train.fit import command
+from train.fit import _fetch_weights, command
 from train.recipe import Recipe
+from train.stage import STAMP
 from train.trainer import WEIGHTS, Machine, load_network, predict
 
 ROOT = Path(__file__).parents[2]
@@ -231,6 +234,42 @@ def test_ctrl_c_ends_like_any_verb_and_counts_nothing_as_done(copied: Path, data
 
 
 # --- refused -------------------------------------------------------------------------------------
+
+
+def from_the_hub() -> dict[str, Any]:
+    fields = tiny_recipe() | {"pretrained": True}
+    fields["members"]["second"] |= {"backbone": "resnet18", "options": {}}
+    return fields
+
+
+@pytest.fixture
+def no_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "*")
+
+
+@pytest.mark.usefixtures("no_hub")
+def test_a_hub_out_of_reach_is_known_before_anything_is_trained(data: Path, tmp_path: Path) -> None:
+    result = train(tmp_path, data, from_the_hub())
+    assert result.exit_code == 2
+    assert "weights for resnet18 cannot be fetched" in result.stderr
+    assert "--no-pretrained" in result.stderr
+    assert not (tmp_path / "run").exists()  # no stage has begun, not even the first segmenter's
+
+
+@pytest.mark.usefixtures("no_hub")
+def test_networks_that_are_trained_ask_no_hub(data: Path, tmp_path: Path) -> None:
+    for part in PARTS:
+        (tmp_path / "run" / "members" / "second" / part).mkdir(parents=True)
+        (tmp_path / "run" / "members" / "second" / part / STAMP).touch()
+    recipe = Recipe.model_validate(from_the_hub())
+    _fetch_weights(tmp_path / "run", recipe, Machine())
+    (tmp_path / "run" / "members" / "second" / "0" / STAMP).unlink()
+    with pytest.raises(UsageError, match="resnet18"):
+        _fetch_weights(tmp_path / "run", recipe, Machine())
 
 
 def test_images_without_masks_are_refused(data: Path, tmp_path: Path) -> None:
