@@ -39,8 +39,10 @@ class Figures:
     unreadable: int  # that it did not
     positives: int  # that the reference decided
     positive_groups: int
-    negatives: int
-    negative_groups: int
+    negatives: int  # the same
+    negative_groups: int  # of all it scored: areas under curves need no decision
+    undecided: int  # that it scored and did not decide
+    undecided_positives: int
     unscored: int  # that only the candidate failed on
     lost: int  # positives, in groups, that it no longer refers
     gained: int
@@ -57,12 +59,21 @@ class Figures:
     member_most: str | None
     masks: Change | None  # agreement with itself, 1, and with the candidate
 
+    @property
+    def counted(self) -> str:
+        """Every image that the reference scored, in words."""
+        words = f"{self.positives} positives and {self.negatives} negatives"
+        if not self.undecided:
+            return words
+        return f"{words}, {self.undecided} not decided ({self.undecided_positives} positive)"
+
 
 def measure(sides: Sides) -> Figures:
     before, after = sides.outcomes
     known, both, positive = sides.known, sides.both, sides.reference.malignant
     decided = sides.decided_positives
     decided_negatives = known & ~positive & (before != OPEN)
+    undecided = known & (before == OPEN)
     lost, gained, groups = _net_groups(sides)
     measures = _measures(sides)
     drawn = _drawn_losses(sides, measures)
@@ -85,8 +96,10 @@ def measure(sides: Sides) -> Figures:
         unreadable=int((~known).sum()),
         positives=int(decided.sum()),
         positive_groups=groups,
-        negatives=int((known & ~positive).sum()),
+        negatives=int(decided_negatives.sum()),
         negative_groups=sides.count_groups(known & ~positive),
+        undecided=int(undecided.sum()),
+        undecided_positives=int((undecided & positive).sum()),
         unscored=int(sides.unscored.sum()),
         lost=lost,
         gained=gained,

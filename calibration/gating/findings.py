@@ -81,6 +81,8 @@ class Findings:
             "images": figures.images,
             "positives": figures.positives,
             "negatives": figures.negatives,
+            "undecided": figures.undecided,
+            "undecided.positives": figures.undecided_positives,
             "unscored": figures.unscored,
             **_sides_of("sensitivity", figures.sensitivity),
             "sensitivity.lost": figures.lost,

@@ -55,8 +55,8 @@ def _masthead(findings: Findings) -> Markup:
         "header",
         el("p", "dermedge", class_="brand"),
         el("h1", f"Gate: {words[findings.verdict.state]}"),
-        el("p", f"{_name(findings.candidate)} on {count(findings.figures.images, 'image')}, "
-                f"{findings.figures.positives} positives, with {findings.backend}",
+        el("p", f"{_name(findings.candidate)} on {count(findings.figures.images, 'image')}: "
+                f"{findings.figures.counted}; with {findings.backend}",
            class_="lead"),
         [el("p", note, class_="note") for note in findings.notes],
         class_="masthead",

@@ -64,8 +64,8 @@ def section_lines(findings: Findings, report: Flat) -> Iterator[str]:
     if report.get("refused_before"):
         yield f"It had been refused {report['refused_before']} times before, on these files."
     yield (
-        f"\n{figures.images} images, {figures.positives} positives and {figures.negatives} "
-        "negatives. A loss is held against its limit with its upper bound of 95 %.\n"
+        f"\n{figures.images} images: {figures.counted}. "
+        "A loss is held against its limit with its upper bound of 95 %.\n"
     )
     before, after = findings.precisions
     yield f"| | reference ({before}) | candidate ({after}) | loss, up to |"

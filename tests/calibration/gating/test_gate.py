@@ -76,6 +76,8 @@ def test_a_good_candidate_passes(
     assert found is not None
     assert (found.passed, found.reference) == (True, reference.digest)
     assert (found.report["images"], found.report["positives"]) == (90, POSITIVES)
+    assert (found.report["negatives"], found.report["undecided"]) == (NEGATIVES, 0)
+    assert found.report["undecided.positives"] == 0
     assert found.report["candidate.precision"] == "fp32+int8"
     assert found.report["limit.sensitivity_loss"] == 0.1
     assert gate_state(after.spec) == "passed"
@@ -101,11 +103,14 @@ def test_the_card_and_the_report_say_so(
     assert card.count("## Gate") == 1
     for text in ("sensitivity | 1.0000 | 1.0000", "AUC of melanoma", "size", "time an image"):
         assert text in card
+    counted = f"90 images: {POSITIVES} positives and {NEGATIVES} negatives"
+    assert counted + ". A loss" in card
     written = json.loads((tmp_path / "report" / "gate.json").read_text())
     assert written["passed"] is True
     assert len(written["images"]) == POSITIVES + NEGATIVES
     page = (tmp_path / "report" / "gate.html").read_text()
     assert "No decision changed." in page
+    assert counted in page
     assert "http" not in page.replace("http-equiv", "")
 
 

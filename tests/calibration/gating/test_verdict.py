@@ -107,6 +107,16 @@ def test_abstaining_together_is_no_evidence() -> None:
     assert measure(sides(images)).positives == 0
 
 
+def test_positives_negatives_and_undecided_are_all_the_images() -> None:
+    open_ones = [Image(True, "abstained", 0.9)] * 2 + [Image(False, "abstained", "abstained")] * 3
+    figures = measure(sides([*alike(7, 5), *open_ones, Image(True, "unreadable", 0.9)]))
+    assert (figures.images, figures.unreadable) == (17, 1)
+    assert figures.counted == "7 positives and 5 negatives, 5 not decided (2 positive)"
+    assert figures.positives + figures.negatives + figures.undecided == figures.images
+    assert figures.negative_groups == 8  # for the AUC, scored ones count
+    assert measure(sides(alike(7, 5))).counted == "7 positives and 5 negatives"
+
+
 def test_referring_everybody_is_no_way_out() -> None:
     images = [replace(i, after=0.9) for i in alike(400, 400)]
     found = states(verdict(images))
