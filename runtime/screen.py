@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from runtime.scan import Progress
 
 PLAIN_SECONDS = 5.0  # between lines where the output is no terminal
+RATE_SECONDS = 1.0  # over less than that, a rate is of the few images and not of the machine
 STYLES = {"refer": "bold red", "no-referral": "green", "score-only": "cyan"}
 UNDECIDED_STYLE = "yellow"
 
@@ -157,7 +158,7 @@ def print_folder(
     console.print(f"{count(summary.total, noun)}: " + ", ".join(_groups(summary)))
     if progress.resumed:
         console.print(f"{progress.resumed:,} of them had been recorded before.")
-    if progress.scanned:
+    if progress.scanned and progress.seconds >= RATE_SECONDS:
         console.print(f"{progress.rate:.1f} a second over {_duration(progress.seconds)}.")
     console.print(Text(meaning(bundle), style="italic"))
 

@@ -5,15 +5,21 @@ from __future__ import annotations
 import csv
 import json
 import os
+from io import StringIO
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 
 from runtime import infer as infer_module
+from runtime.bundle_files import load_bundle
 from runtime.cli import main
+from runtime.reporting.summary import Summary
+from runtime.scan import Progress
+from runtime.screen import print_folder
 from tests.bundle_factory import bundle_fields, explaining, make_bundle, picture
 from tests.runtime.scans import bundle_at, infer, records_in, write_pictures
 
@@ -200,6 +206,16 @@ def test_names_that_are_hard_to_print(bundle: Path) -> None:
     assert len(list(Path("out/overlays").iterdir())) == 6
     one = infer("--image", "in/-dash.png", "--bundle", bundle, "--out", "one")
     assert one.exit_code == 0
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(0.04, ""), (2.0, "0.5 a second over 2.0 s.")])
+def test_a_rate_is_told_of_a_second_and_more(bundle: Path, seconds: float, told: str) -> None:
+    console = Console(file=StringIO(), width=100)
+    progress = Progress(seen=3, resumed=2, seconds=seconds)
+    print_folder(console, Summary(), progress, load_bundle(bundle).spec, "image")
+    printed = console.file.getvalue()  # type: ignore[attr-defined]
+    assert told in printed
+    assert ("a second over" in printed) == bool(told)
 
 
 def test_a_byte_and_its_spelling_in_a_name_are_two_files(bundle: Path) -> None:
