@@ -54,3 +54,15 @@ def gate_words(spec: Bundle) -> str:
     again = f", after being refused {before} times" if state == "passed" and before else ""
     why = "" if state == "passed" else f" ({result.report.get('why')})"
     return f"{state}, against {against}{again}{why}"
+
+
+def gate_note(spec: Bundle) -> str | None:
+    """What whoever uses the bundle must be told of its verdict, in one line.
+
+    A bundle that was never gated has no verdict that could mislead.
+    """
+    if gate_state(spec) not in ("stale", "refused"):
+        return None
+    from runtime.decode import printable
+
+    return printable(f"note: the gate's verdict on {spec.name} {spec.version}: {gate_words(spec)}")

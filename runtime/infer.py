@@ -143,6 +143,7 @@ def command(
         read_image(image)  # ends the command here, with the reason, before anything is made
     chosen = choose_backend(backend)
     loaded = load_bundle(_demo() if bundle is None else bundle)
+    _tell_gate(loaded)
     if camera is not None:
         from runtime.capture.command import CameraSettings, run_camera
 
@@ -195,6 +196,14 @@ def _demo() -> Path:
             remedy="Name a bundle with --bundle.",
         )
     return BUNDLE
+
+
+def _tell_gate(bundle: LoadedBundle) -> None:
+    """The digest in a record says which bundle it was; only this, that nobody judged it so."""
+    from runtime.gate_state import gate_note
+
+    if note := gate_note(bundle.spec):
+        click.echo(note, err=True)
 
 
 def _digest(path: Path | None) -> str | None:

@@ -15,8 +15,9 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from runtime import infer as infer_module
-from runtime.bundle_files import load_bundle
+from runtime.bundle_files import fields_of, load_bundle, seal
 from runtime.cli import main
+from runtime.gate_state import judged_digest
 from runtime.reporting.summary import Summary
 from runtime.scan import Progress
 from runtime.screen import print_folder
@@ -103,13 +104,17 @@ def test_one_image(bundle: Path) -> None:
     assert len(records_in(out)) == 1
 
 
-def test_a_video(bundle: Path) -> None:
-    writer = cv2.VideoWriter("clip.avi", cv2.VideoWriter.fourcc(*"MJPG"), 10, (160, 120))
+def write_video(file: str) -> None:
+    writer = cv2.VideoWriter(file, cv2.VideoWriter.fourcc(*"MJPG"), 10, (160, 120))
     if not writer.isOpened():
         pytest.skip("this OpenCV writes no video")
     for _ in range(10):
         writer.write(picture())
     writer.release()
+
+
+def test_a_video(bundle: Path) -> None:
+    write_video("clip.avi")
     Path("m.csv").write_text("image,age\nclip,50\n")
     result = infer(
         *("--video", "clip.avi", "--every", "0.3", "--bundle", bundle),
@@ -266,6 +271,55 @@ def test_ctrl_c_says_how_to_carry_on(bundle: Path, monkeypatch: pytest.MonkeyPat
     assert "carries on" in result.stderr
     assert len(records_in(Path("out"))) == 3
     assert len(seen) <= 5  # the next may have been begun already
+
+
+def gated(folder: Path, passed: bool) -> Path:
+    """A bundle with the gate's verdict on it as it is."""
+    bundle = make_bundle(folder)
+    result = {
+        "passed": passed,
+        "reference": "0" * 64,
+        "judged": judged_digest(bundle.spec),
+        "report": {"why": None if passed else "loss of\nAUC"},
+    }
+    return seal(folder, fields_of(bundle) | {"gate": {"result": result}}).path
+
+
+def edit_threshold(bundle: Path) -> Path:
+    manifest = bundle / "bundle.json"
+    fields = json.loads(manifest.read_text())
+    fields["decision"]["threshold"] = fields["decision"]["threshold"] + 0.1
+    manifest.write_text(json.dumps(fields))
+    return bundle
+
+
+@pytest.mark.parametrize("kind", ["--image", "--folder", "--video"])
+def test_a_verdict_that_no_longer_fits_the_bundle_is_told(kind: str) -> None:
+    write_pictures(Path("in"), 1)
+    write_video("v.avi")
+    given = {"--image": "in/p000.png", "--folder": "in", "--video": "v.avi"}[kind]
+    passed = gated(Path("b"), passed=True)
+    assert "gate" not in infer(kind, given, "--bundle", passed, "--out", "a").stderr
+    result = infer(kind, given, "--bundle", edit_threshold(passed), "--out", "b2")
+    assert result.exit_code == 0, result.output
+    (line,) = [line for line in result.stderr.splitlines() if "gate" in line]
+    assert "not judged as it is now; passed with other files or another decision" in line
+
+
+def test_a_refused_bundle_is_told_in_one_line() -> None:
+    write_pictures(Path("in"), 1)
+    result = infer("--folder", "in", "--bundle", gated(Path("b"), passed=False))
+    assert result.exit_code == 0, result.output
+    (line,) = [line for line in result.stderr.splitlines() if "gate" in line]
+    assert "refused, against the bundle 000000000000 (loss of\\nAUC)" in line
+
+
+def test_a_camera_tells_of_the_verdict_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runtime.capture.command.run_camera", lambda *given: None)
+    bundle = edit_threshold(gated(Path("b"), passed=True))
+    result = infer("--camera", "synthetic:", "--bundle", bundle)
+    assert result.exit_code == 0, result.output
+    assert "not judged as it is now" in result.stderr
 
 
 def test_an_installation_without_a_demo(monkeypatch: pytest.MonkeyPatch) -> None:
