@@ -71,6 +71,7 @@ def run(
             if status.changed(view):
                 station.journal.note("camera", state=view.camera.state, why=view.camera.why)
             status.show(view)
+            station.sweep()
             notifier.tick(station.loop, view.camera.state)
         notifier.stopping()
 

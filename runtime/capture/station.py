@@ -70,7 +70,6 @@ class Station:
         self.waited_ms.append(waited)
         status = captured.analysis.result.status
         self.journal.note("captured", number=number, status=status, ms=round(waited))
-        self._sweep()
         return number, captured
 
     def _capture(self, patient: Mapping[str, object]) -> tuple[int, Captured]:
@@ -85,13 +84,14 @@ class Station:
         self.captured += 1
         return number, captured
 
-    def _sweep(self) -> None:
+    def sweep(self) -> None:
+        """What is too old goes, now and then, whether anything is captured or not."""
         if time.monotonic() - self._swept < SWEEP_SECONDS:
             return
         self._swept = time.monotonic()
         try:
             self.store.apply_limits()
-        except (DermedgeError, OSError) as error:  # the capture is kept all the same
+        except (DermedgeError, OSError) as error:  # captures go on all the same
             self.journal.note("retention failed", what=str(error))
 
     def percentiles(self) -> dict[str, float]:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from runtime.record import Result
 
+JUST_NOW = timedelta(minutes=1)  # somebody may still look at it
 GOES_ON = timedelta(hours=12)  # since a session began that was broken off
 FREE_MB = 200  # of the disk: with less nothing more is captured
 COLUMNS = "SELECT number, session, time, image, record, patient, outline FROM captures"
@@ -258,8 +259,10 @@ class Store:
             used += place.stat().st_size if place.exists() else 0
             if used > room or time < oldest:
                 beyond.append((number, image))
-        newest = rows[0][0] if rows else None  # it may have just been acknowledged
-        return [each for each in beyond[::-1] if each[0] != newest]
+        # The newest may have just been acknowledged.
+        just = (datetime.now(timezone.utc) - JUST_NOW).isoformat()
+        kept = rows[0][0] if rows and rows[0][1] > just else None
+        return [each for each in beyond[::-1] if each[0] != kept]
 
     def _named(self, image: str) -> bool:
         query = "SELECT 1 FROM captures WHERE image = ? LIMIT 1"

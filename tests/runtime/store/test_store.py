@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import sqlite3
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -243,7 +244,9 @@ def test_a_locked_database_refuses_the_capture_and_takes_the_next(
         assert list(store.problems()) == []
 
 
-def test_the_oldest_go_when_there_is_too_much(tmp_path: Path) -> None:
+def test_the_oldest_go_when_there_is_too_much(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with Store(tmp_path / "s", limits=Limits(megabytes=25e-6, free_mb=0)) as store:
         session = fill(store, 4)  # nine bytes each
         assert store.apply_limits() == 2
@@ -257,6 +260,9 @@ def test_the_oldest_go_when_there_is_too_much(tmp_path: Path) -> None:
         assert store.apply_limits() == 1
         (left,) = [c for c in store.captures() if c.image]
         assert left.number == 4, "the newest may have just been acknowledged"
+        monkeypatch.setattr("runtime.store.store.JUST_NOW", timedelta(0))
+        assert store.apply_limits() == 1
+        assert not any(capture.image for capture in store.captures())
 
 
 def test_a_picture_of_two_captures_goes_with_the_second(tmp_path: Path) -> None:
@@ -337,8 +343,6 @@ def test_a_session_that_was_broken_off_goes_on(tmp_path: Path) -> None:
 def test_a_session_of_yesterday_does_not_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from datetime import timedelta
-
     with Store(tmp_path / "s") as store:
         broken = store.begin({})
     monkeypatch.setattr("runtime.store.store.GOES_ON", timedelta(0))
