@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING, Any
@@ -58,9 +59,10 @@ def _listen(worker: subprocess.Popen[str], job: Job, progress: Progress) -> Outc
 
     if worker.stdin is None or worker.stdout is None:
         raise AssertionError("both were asked for")
-    with worker.stdin as stdin, worker.stdout as stdout:
+    # One that dies before it has read its job is spoken of as any that dies.
+    with suppress(BrokenPipeError), worker.stdin as stdin:
         stdin.write(job.model_dump_json())
-        stdin.close()
+    with worker.stdout as stdout:
         for line in stdout:
             message: dict[str, Any] = json.loads(line)
             if "error" in message:

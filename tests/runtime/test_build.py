@@ -24,6 +24,7 @@ from runtime.child_process import same_source
 from runtime.errors import BackendError
 from tests.boundaries.source_tree import ROOT
 from tests.bundle_factory import bundle_fields, write_models
+from tests.runtime.capture.waiting import until
 
 pytestmark = pytest.mark.usefixtures("rtx")
 
@@ -219,6 +220,24 @@ def test_a_worker_that_dies_is_a_message(
             build_engine(job(sealed, cache))
         assert words in str(caught.value.got)
         assert "--workspace" in str(caught.value.remedy)
+
+
+def test_a_worker_that_dies_before_it_has_its_job(
+    sealed: LoadedBundle, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, dead = job(sealed, cache), cache.parent / "dead"
+    real = type(asked).model_dump_json
+
+    def late(self: Job) -> str:
+        until(dead.exists, "the worker lives on")
+        time.sleep(0.2)  # it ends right after that
+        return real(self)
+
+    code = f"import os; open({str(dead)!r}, 'w').close(); os._exit(7)"
+    monkeypatch.setattr(build_process, "PROGRAM", [sys.executable, "-c", code])
+    monkeypatch.setattr(type(asked), "model_dump_json", late)
+    with pytest.raises(BackendError, match="ended before it was done"):
+        build_engine(asked)
 
 
 def test_progress_reaches_the_caller(sealed: LoadedBundle, cache: Path) -> None:
