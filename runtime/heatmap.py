@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from runtime.overlay import LONG_SIDE
-from runtime.shrinking import shrink
+from runtime.shrinking import within
 
 if TYPE_CHECKING:
     from runtime.lesion import Box
@@ -66,9 +66,7 @@ def blended(picture: Image, heat: Floats) -> Image:
 
 def draw_heatmap(frame: Image, heat: Floats) -> Image:
     """The frame with its map, as large as an overlay shows it."""
-    height, width = frame.shape[:2]
-    scale = min(1.0, LONG_SIDE / max(height, width))
-    return blended(shrink(frame, max(1, round(height * scale)), max(1, round(width * scale))), heat)
+    return blended(within(frame, LONG_SIDE), heat)
 
 
 def as_layer(heat: Floats) -> Image:

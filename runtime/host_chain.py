@@ -107,7 +107,11 @@ class HostChain(Chain):
             check_fit(spec, {model: self._engines[model]})
         item, output = spec.models[model].image_input(), spec.models[model].output("heatmap")
         if item is None or output is None:
-            raise BundleError(f"'{model}' is to explain, but makes no heat map of an image.")
+            raise BundleError(
+                f"'{model}' is to explain, but makes no heat map of an image.",
+                expected="an image input and an output with the role heatmap",
+                remedy="export the bundle again",
+            )
         view = spec.views[item.view]
         tensor = to_tensor(cut_view(frame, view, lesion), item.preprocess)
         heat = self._engines[model].run({item.name: tensor})[output][0, 0]

@@ -145,6 +145,7 @@ def command(
     loaded = load_bundle(_demo() if bundle is None else bundle)
     _tell_gate(loaded)
     if camera is not None:
+        _refuse_explain(explain)
         from runtime.capture.command import CameraSettings, run_camera
 
         run_camera(camera, loaded, chosen, CameraSettings(**settings))
@@ -184,6 +185,16 @@ def _refuse_all_but_one(given: Mapping[str, Path | str | None]) -> None:
         expected="exactly one of " + ", ".join(given),
         remedy="dermedge infer --image FILE",
     )
+
+
+def _refuse_explain(explain: bool) -> None:
+    """Ignored, it would look kept."""
+    if explain:
+        raise UsageError(
+            "--explain is for pictures that are there.",
+            got="--camera with --explain",
+            remedy="--web HOST:PORT, whose screen draws a capture's heat map on request",
+        )
 
 
 def _demo() -> Path:

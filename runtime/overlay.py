@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from runtime.lesion import Box, Lesion, view_box
 from runtime.preprocess import Image
-from runtime.shrinking import shrink
+from runtime.shrinking import shrink, within
 from runtime.specs import ViewSpec
 
 if TYPE_CHECKING:
@@ -71,8 +71,7 @@ def _crop_side(rows: int) -> int:
 def outlined(frame: Image, lesion: Lesion | None, long_side: int = LONG_SIDE) -> Image:
     """The frame with its longer side at most `long_side`, the lesion's outline and box on it."""
     height, width = frame.shape[:2]
-    scale = min(1.0, long_side / max(height, width))
-    small = shrink(frame, max(1, round(height * scale)), max(1, round(width * scale)))
+    small = within(frame, long_side)
     if lesion is not None:
         _draw_box(small, lesion.box, small.shape[1] / width, small.shape[0] / height)
         curves = outline(lesion, *small.shape[:2])

@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     from runtime.preprocess import Image
 
 
+def within(image: Image, long_side: int) -> Image:
+    """At most that long. A picture of its own in any case, to draw on."""
+    height, width = image.shape[:2]
+    scale = min(1.0, long_side / max(height, width))
+    return shrink(image, max(1, round(height * scale)), max(1, round(width * scale)))
+
+
 def shrink(image: Image, height: int, width: int) -> Image:
     """Exact halves, then bilinear, which is clean down to a half: a fifth of an area's cost.
 

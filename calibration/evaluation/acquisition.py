@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from calibration.intervals import wilson
+from calibration.intervals import share_fields
 
 if TYPE_CHECKING:
     from calibration.judged import Flags, Judged
@@ -27,7 +27,6 @@ class Outside:
     positives_outside: int
 
     def as_dict(self) -> dict[str, object]:
-        interval = wilson(self.outside, self.images)
         return {
             "measure": self.measure,
             "min": self.limit.min if self.limit else None,
@@ -35,11 +34,7 @@ class Outside:
             "images": self.images,
             "outside": self.outside,
             "positives_outside": self.positives_outside,
-            "share": {
-                "value": round(self.outside / self.images, 6),
-                "low": round(interval.low, 6),
-                "high": round(interval.high, 6),
-            },
+            "share": share_fields(self.outside, self.images),
         }
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from calibration.intervals import wilson
+from calibration.intervals import share_fields
 from calibration.judged import Judged
 
 
@@ -25,12 +25,8 @@ class Stranger:
     likeliest: dict[str, int]  # images by the class that got the highest probability
 
     def as_dict(self) -> dict[str, object]:
-        share: dict[str, object] | None = None
-        if self.called is not None and self.scored:
-            interval = wilson(self.called, self.scored)
-            value = self.called / self.scored
-            ends = {"low": round(interval.low, 6), "high": round(interval.high, 6)}
-            share = {"value": round(value, 6), **ends, "n": self.scored}
+        known = self.called is not None and self.scored
+        share = share_fields(self.called or 0, self.scored) if known else None
         return {
             "label": self.label,
             "n": self.n,

@@ -356,6 +356,12 @@ def test_heat_maps_on_request(tmp_path: Path) -> None:
     assert "another --explain" in again.output + str(again.exception)
 
 
+def test_heat_maps_are_not_asked_of_a_camera(bundle: Path) -> None:
+    result = infer("--camera", "synthetic:", "--bundle", bundle, "--explain")
+    assert result.exit_code == 2
+    assert "--web" in str(result.exception) + result.output
+
+
 def test_heat_maps_of_a_bundle_that_makes_none(bundle: Path) -> None:
     write_pictures(Path("in"), 1)
     result = infer("--folder", "in", "--bundle", bundle, "--out", "out", "--explain")
