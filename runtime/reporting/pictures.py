@@ -29,12 +29,8 @@ class Picture:
 
 def load_pictures(overlays: Path, result: Result) -> tuple[Picture, Picture | None] | None:
     """The outlined frame, and the crop where a lesion was found; None without a usable sheet."""
-    try:
-        data = np.fromfile(overlays / overlay_name(result.source, result.sha256), dtype=np.uint8)
-    except OSError:
-        return None
-    sheet = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
-    parts = None if sheet is None else split_overlay(np.asarray(sheet, dtype=np.uint8))
+    sheet = _read(overlays, result)
+    parts = None if sheet is None else split_overlay(sheet)
     if parts is None:
         return None
     frame, crop = parts
@@ -45,13 +41,18 @@ def load_heatmap(folder: Path, result: Result) -> Picture | None:
     """`folder` is the one that holds the records; a record names its map below it."""
     if result.heatmap is None:
         return None
-    name = overlay_name(result.source, result.sha256)  # not a path that a record could make up
+    picture = _read(folder / HEATMAPS, result)
+    return None if picture is None else _embed(picture, FRAME_SIDE)
+
+
+def _read(folder: Path, result: Result) -> Image | None:
+    """By the name that was made for the record: a path in it could be made up."""
     try:
-        data = np.fromfile(folder / HEATMAPS / name, dtype=np.uint8)
+        data = np.fromfile(folder / overlay_name(result.source, result.sha256), dtype=np.uint8)
     except OSError:
         return None
     picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
-    return None if picture is None else _embed(np.asarray(picture, dtype=np.uint8), FRAME_SIDE)
+    return None if picture is None else np.asarray(picture, dtype=np.uint8)
 
 
 def _embed(image: Image, side: int) -> Picture:
