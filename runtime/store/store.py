@@ -118,7 +118,7 @@ class Store:
         return session
 
     def _broken_off(self, facts: Mapping[str, object]) -> str | None:
-        """The last session, if it was not ended in order, began lately, and is of the same facts."""
+        """The last session, if it was broken off, began lately, and is of the same facts."""
         row = self._base.execute(
             "SELECT id, started, ended, facts FROM sessions ORDER BY rowid DESC LIMIT 1"
         ).fetchone()
