@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from runtime.capture.camera_profile import Profile
 
 SILENCE_SECONDS = 5
+# Of a stream that is joined in the middle, until it sends a whole picture again.
+MOST_DAMAGED = 300
+AT_ONCE_SECONDS = 0.01  # in which no camera takes a picture: it was there before
 
 
 class V4l2Camera(Source):
@@ -96,7 +100,7 @@ class V4l2Camera(Source):
 
 class RtspCamera(Source):
     def __init__(self, address: Address) -> None:
-        os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] = "rtsp_transport;tcp|fflags;nobuffer"
+        os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] = "rtsp_transport;tcp"
         os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
         limits = [
             cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, SILENCE_SECONDS * 1000,
@@ -113,12 +117,28 @@ class RtspCamera(Source):
         width = int(self._capture.get(cv2.CAP_PROP_FRAME_WIDTH))
         height = int(self._capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
         self.what = f"RTSP, {width} × {height}"
+        self._damaged = 0  # in a row
+        self._pass_over_what_was_kept()
+
+    def _pass_over_what_was_kept(self) -> None:
+        """FFmpeg looks at a stream for up to a second before it opens it, and keeps that for us."""
+        while self.passed_over < MOST_DAMAGED:
+            asked = time.monotonic()
+            if not self._capture.grab() or time.monotonic() - asked > AT_ONCE_SECONDS:
+                return
+            self.passed_over += 1
 
     def read(self, place: Place) -> Image:
+        """OpenCV says the same of a stream that ended, fell silent or sent what is no picture."""
+        asked = time.monotonic()
         done, picture = self._capture.read()
-        if not done:
+        if done:
+            self._damaged = 0
+            return put(picture, place)
+        self._damaged += 1
+        if self._damaged > MOST_DAMAGED or time.monotonic() - asked > SILENCE_SECONDS / 2:
             raise SourceLost(f"{self.name} broke off.")
-        return put(picture, place)
+        raise FrameDamaged("A picture cannot be decoded.")
 
     def close(self) -> None:
         self._capture.release()
