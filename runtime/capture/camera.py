@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Literal
 
 from runtime.capture.address import Address
 from runtime.capture.camera_profile import Profile
+from runtime.capture.counts import Counts, Fate
 from runtime.capture.messages import Damaged, Lost, Opened, Taken
 from runtime.capture.reader_process import ReaderGone, ReaderProcess
 from runtime.preprocess import Image
@@ -49,23 +50,6 @@ class Patience:
     waits: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0, 4.0)
 
 
-@dataclass(slots=True)
-class Counts:
-    """Frames since the start: `received` is the sum of those of each fate."""
-
-    received: int = 0
-    given: int = 0  # could be had as the newest one
-    frozen: int = 0
-    black: int = 0
-    unread: int = 0  # came faster than they could be read or taken
-    damaged: int = 0
-    openings: int = 0
-
-
-Fate = Literal["given", "frozen", "black", "damaged"]
-"""Of a frame that was told of; one that was not is `unread`."""
-
-
 @dataclass(frozen=True, slots=True)
 class Status:
     state: State
@@ -85,6 +69,7 @@ class Frame:
     _slot: int
     _reader: ReaderProcess
     _holders: int = 1
+    _waiting: bool = True  # to be looked at
 
     @property
     def age_ms(self) -> float:
@@ -132,16 +117,27 @@ class Camera:
             return replace(self._status, counts=replace(self._status.counts))
 
     @contextmanager
-    def newest(
-        self, after: int = 0, timeout: float = 0.0, or_when: Callable[[], bool] = lambda: False
+    def newest(self, after: int = 0, timeout: float = 0.0) -> Iterator[Frame | None]:
+        """The newest frame, if its number is above `after`; waits that long for one."""
+        frames = self._wait_for(after, timeout, lambda: False)
+        with self._held(frames):
+            yield frames[0] if frames else None
+
+    @contextmanager
+    def to_look_at(
+        self, after: int, timeout: float, or_when: Callable[[], bool]
     ) -> Iterator[Frame | None]:
-        """The newest frame, if its number is above `after`; waits that long for one.
+        """As `newest`, for the loop, which says of each whether it was good: `looked_at`.
 
         `or_when` ends the waiting as well: it is asked again at every `wake`.
         """
-        frames = self._wait_for(after, timeout, or_when)
+        frames = self._wait_for(after, timeout, or_when, to_look_at=True)
         with self._held(frames):
             yield frames[0] if frames else None
+
+    def looked_at(self, good: bool) -> None:
+        with self._change:
+            self._status.counts.note_look(good)
 
     @contextmanager
     def recent(self, seconds: float) -> Iterator[list[Frame]]:
@@ -165,7 +161,9 @@ class Camera:
         with self._change:
             self._change.notify_all()
 
-    def _wait_for(self, after: int, timeout: float, or_when: Callable[[], bool]) -> list[Frame]:
+    def _wait_for(
+        self, after: int, timeout: float, or_when: Callable[[], bool], to_look_at: bool = False
+    ) -> list[Frame]:
         def there() -> bool:
             return self._live and bool(self._frames) and self._frames[-1].number > after
 
@@ -173,6 +171,8 @@ class Camera:
             self._change.wait_for(lambda: self._closing or there() or or_when(), timeout)
             frames = [self._frames[-1]] if there() and not self._closing else []
             _hold(frames)
+            for frame in frames:
+                frame._waiting = frame._waiting and not to_look_at
         return frames
 
     @property
@@ -223,12 +223,12 @@ class Camera:
                 if isinstance(message, Opened):
                     self._note_opened(message)
                 if isinstance(message, Damaged):
-                    self._count(before + message.number, "damaged")
+                    self._count(before, message, "damaged")
                     trouble = message.why
                 if isinstance(message, Taken):
                     heard = time.monotonic()
                     fate = self._fate(message)
-                    self._count(before + message.number, fate)
+                    self._count(before, message, fate)
                     if fate == "black":  # it is there, and sees nothing: opening it anew is no help
                         trouble = BLACK
                     else:
@@ -257,21 +257,18 @@ class Camera:
     def _fate(self, message: Taken) -> Fate:
         if message.frozen_ms > self.patience.frozen * 1e3 or not message.moves:
             return "frozen"
-        return "black" if message.black else "given"
+        return "black" if message.black else "waiting"
 
-    def _count(self, received: int, fate: Fate) -> None:
+    def _count(self, before: int, message: Taken | Damaged, fate: Fate) -> None:
         """In one step: whoever looks at the counts finds that they add up."""
         with self._change:
-            counts = self._status.counts
-            counts.unread += received - counts.received - 1
-            counts.received = received
-            setattr(counts, fate, getattr(counts, fate) + 1)
+            self._status.counts.note(before + message.number, message.unread, fate)
 
     def _take(self, message: Taken, fate: Fate, reader: ReaderProcess) -> None:
         if message.frozen_ms > self.patience.frozen * 1e3:
             self._forget_frames()
             self._become("stalled", STILL)
-        if fate != "given":
+        if fate != "waiting":
             reader.hand_back(message.slot)
             return
         pixels = reader.slots.view(message.slot, message.height, message.width)
@@ -281,13 +278,19 @@ class Camera:
         with self._change:
             self._frames.append(frame)
             while len(self._frames) > KEPT:
-                _release([self._frames.popleft()])
+                self._let_go(self._frames.popleft())
         self._become("live", None)
 
     def _forget_frames(self) -> None:
         with self._change:
-            _release(list(self._frames))
-            self._frames.clear()
+            while self._frames:
+                self._let_go(self._frames.popleft())
+
+    def _let_go(self, frame: Frame) -> None:
+        if frame._waiting:
+            frame._waiting = False
+            self._status.counts.note_passed()
+        _release([frame])
 
     def _become(self, state: State, why: str | None) -> None:
         with self._change:

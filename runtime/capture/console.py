@@ -157,7 +157,7 @@ def read_patient(line: str) -> dict[str, object]:
 
 
 def status_line(view: View) -> str:
-    camera, accounts = view.camera, view.accounts
+    camera, counts = view.camera, view.camera.counts
     parts: list[str] = [camera.state]
     if camera.why:
         parts.append(camera.why)
@@ -165,8 +165,8 @@ def status_line(view: View) -> str:
         parts.append("; ".join(view.look.hints) or "ready")
         parts.append(f"{view.looks_per_second:.0f} looks a second")
     parts.append(
-        f"{accounts.received:,} frames: {accounts.good:,} good, {accounts.rejected:,} rejected, "
-        f"{accounts.dropped:,} passed over"
+        f"{counts.received:,} frames: {counts.good:,} good, {counts.rejected:,} rejected, "
+        f"{counts.dropped:,} passed over"
     )
     return ", ".join(parts)
 

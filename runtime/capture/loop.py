@@ -54,16 +54,6 @@ class Captured:
 
 
 @dataclass(frozen=True, slots=True)
-class Accounts:
-    """Where every frame went: `received` is the sum of the others."""
-
-    received: int
-    good: int
-    rejected: int
-    dropped: int
-
-
-@dataclass(frozen=True, slots=True)
 class View:
     """What there is to show now. Without a live camera there is no look."""
 
@@ -72,7 +62,6 @@ class View:
     size: tuple[int, int] | None  # height and width of the frame that was looked at
     number: int
     looks_per_second: float
-    accounts: Accounts
 
 
 @dataclass(slots=True)
@@ -90,7 +79,7 @@ class Loop:
         self.camera, self.chain = camera, chain
         self._tasks: SimpleQueue[_Task] = SimpleQueue()
         self._lock = Lock()
-        self._looked = self._good = self._last = 0
+        self._last = 0
         self._ended: deque[float] = deque(maxlen=PACE)  # when the last looks ended
         self._latest: tuple[Look, tuple[int, int]] | None = None
         self._focus: deque[tuple[int, float]] = deque(maxlen=PACE)  # of frames by number
@@ -120,11 +109,17 @@ class Loop:
         return self._failure
 
     def capture(
-        self, metadata: Mapping[str, object] | None = None, frames: int = 1
+        self,
+        metadata: Mapping[str, object] | None = None,
+        frames: int = 1,
+        chosen: Callable[[Image], object] = lambda sharpest: None,
     ) -> Future[Captured]:
-        """Judge what the camera sees now: the mean of so many frames, the sharpest there are."""
+        """Judge what the camera sees now: the mean of so many frames, the sharpest there are.
+
+        `chosen` gets the sharpest before it is judged, to do beside that what need not wait for it.
+        """
         told, asked = dict(metadata or {}), time.monotonic()
-        return self._do(lambda: self._capture(told, max(frames, 1), asked))
+        return self._do(lambda: self._capture(told, max(frames, 1), chosen, asked))
 
     def judge(self, frame: Image, metadata: Mapping[str, object]) -> Future[Analysis]:
         """Judge a picture from elsewhere; the camera has no part in it."""
@@ -151,25 +146,17 @@ class Loop:
     def view(self) -> View:
         with self._lock:
             latest = self._latest
-            good, looked = self._good, self._looked
             ended = list(self._ended)
             number = self._last
-        camera = self.camera.status  # last: what was looked at has then been counted
+        camera = self.camera.status
         live = camera.state == "live"
-        latest, counts = latest if live else None, camera.counts
-        rejected = looked - good + counts.frozen + counts.black + counts.damaged
+        latest = latest if live else None
         return View(
             camera=camera,
             look=latest[0] if latest else None,
             size=latest[1] if latest else None,
             number=number,
             looks_per_second=_rate(ended) if live else 0.0,
-            accounts=Accounts(
-                received=counts.received,
-                good=good,
-                rejected=rejected,
-                dropped=counts.received - good - rejected,
-            ),
         )
 
     def _run(self) -> None:
@@ -183,7 +170,7 @@ class Loop:
                         self._tasks.get(timeout=rest) if rest else self._tasks.get_nowait()
                     )
                 except Empty:
-                    with self.camera.newest(self._last, WAIT_SECONDS, self._is_asked) as frame:
+                    with self.camera.to_look_at(self._last, WAIT_SECONDS, self._is_asked) as frame:
                         rest = 0.0 if frame is None else self._look_at(frame)
         except BaseException as exc:  # shown by whoever asks, and raised at the end
             self._failure = exc
@@ -203,12 +190,11 @@ class Loop:
         height, width = frame.pixels.shape[:2]
         with self._lock:
             self._last = frame.number
-            self._looked += 1
-            self._good += look is not None and not look.hints
             self._latest = None if look is None else (look, (height, width))
             if look is not None:
                 self._focus.append((frame.number, look.quality["focus"]))
             self._ended.append(time.monotonic())
+        self.camera.looked_at(good=look is not None and not look.hints)
         return time.monotonic() - started
 
     def _work_on(self, task: _Task) -> None:
@@ -222,7 +208,13 @@ class Loop:
             task.answer.set_exception(NotCaptured("The chain failed.", got=repr(error)))
             raise
 
-    def _capture(self, metadata: Mapping[str, object], count: int, asked: float) -> Captured:
+    def _capture(
+        self,
+        metadata: Mapping[str, object],
+        count: int,
+        tell: Callable[[Image], object],
+        asked: float,
+    ) -> Captured:
         """Frames are copied: held while they are judged, they would leave the camera no room."""
         if time.monotonic() - asked > LATE_SECONDS:
             raise NotCaptured(
@@ -239,6 +231,7 @@ class Loop:
                 got=f"the camera is {status.state}" + (f": {status.why}" if status.why else ""),
                 remedy="wait until the picture moves again, then capture once more",
             )
+        tell(chosen[0][0])
         age_ms = (time.monotonic() - min(taken for _, taken in chosen)) * 1e3
         judged = [Judged(pixels, self.chain.analyse(pixels, metadata)) for pixels, _ in chosen]
         best = fuse(self.chain, judged)

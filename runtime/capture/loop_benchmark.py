@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event, Thread
@@ -72,7 +71,7 @@ def measure_loop(
         "frames_per_second": (view.camera.counts.received - before) / passed,
         "live_pictures_per_second": rate,
         "looks_per_second": view.looks_per_second,
-        "accounts": asdict(view.accounts),
+        "counts": view.camera.counts.as_facts(),
     }
 
 

@@ -29,6 +29,7 @@ class Taken(Spec):
     kind: Literal["taken"] = "taken"
     slot: int
     number: int
+    unread: int  # that came since the last message, and of which there is no other word
     taken_ns: int  # of the monotonic clock, which processes of one machine share
     height: int
     width: int
@@ -40,6 +41,7 @@ class Taken(Spec):
 class Damaged(Spec):
     kind: Literal["damaged"] = "damaged"
     number: int
+    unread: int
     why: str
 
 

@@ -127,22 +127,26 @@ def read_all(source: Source, slots: Slots, channel: socket.socket) -> None:
     """
     free = deque(range(slots.count))
     own, number, stillness, backlog = free.popleft(), 0, Stillness(), Backlog()
+    unread = 0
     while True:
-        number += 1
+        damage = None
         try:
             frame = source.read(partial(slots.view, own))
         except FrameDamaged as error:
-            number += source.passed_over
-            source.passed_over = 0
-            say(channel, Damaged(number=number, why=_words(error)))
-            continue
+            damage = _words(error)
         taken_ns = time.monotonic_ns()
-        number += source.passed_over
-        source.passed_over = 0
+        passed_over, source.passed_over = source.passed_over, 0
+        number += passed_over + 1
+        unread += passed_over
+        if damage is not None:
+            say(channel, Damaged(number=number, unread=unread, why=damage))
+            unread = 0
+            continue
         glance = frame[::GLANCE, ::GLANCE]
         frozen_ms = 0.0 if source.still else stillness.of(glance, taken_ns)
         free += handed_back(channel)
         if not free or (not source.still and backlog.holds(taken_ns)):
+            unread += 1
             continue
         height, width = frame.shape[:2]
         say(
@@ -150,6 +154,7 @@ def read_all(source: Source, slots: Slots, channel: socket.socket) -> None:
             Taken(
                 slot=own,
                 number=number,
+                unread=unread,
                 taken_ns=taken_ns,
                 height=height,
                 width=width,
@@ -158,7 +163,7 @@ def read_all(source: Source, slots: Slots, channel: socket.socket) -> None:
                 black=bool(glance.mean() < BLACK),
             ),
         )
-        own = free.popleft()
+        own, unread = free.popleft(), 0
 
 
 def _words(error: DermedgeError) -> str:

@@ -7,9 +7,11 @@ import json
 import time
 from collections import deque
 from collections.abc import Mapping
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as TookTooLong
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import cv2
@@ -28,12 +30,9 @@ if TYPE_CHECKING:
     from runtime.store.store import Store
 
 FIELDS = ("age", "sex", "site")  # of a patient, that networks may be told of; an id never is
-# Lossless. Somebody waits for it, and a sensor's noise has no repetitions to look for: without that
-# it is faster, and smaller as well.
-PACKING = [
-    *(cv2.IMWRITE_PNG_COMPRESSION, 1),
-    *(cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY),
-]
+# Lossless. Somebody waits for it, and a sensor's noise has no repetitions to look for. With a level
+# of compression named, OpenCV tries five filters on each row: twice the time for a twentieth less.
+PACKING = [cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY]
 TEXTS = {"patient": 64, "sex": 16, "site": 64, "note": 500}  # characters at most
 OLDEST = 120
 ANSWER_SECONDS = 60.0
@@ -76,11 +75,13 @@ class Station:
         check_patient(patient, self.bundle)
         metadata = metadata_of(patient, self.bundle)
         self.store.check_room()
+        packing = _Packing()
         try:
-            captured = self.loop.capture(metadata, self.frames).result(ANSWER_SECONDS)
+            asked = self.loop.capture(metadata, self.frames, packing.begin)
+            captured = asked.result(ANSWER_SECONDS)
         except TookTooLong as exc:
             raise NotCaptured("The networks did not answer in time; nothing was kept.") from exc
-        number = self._keep(captured, patient)
+        number = self._keep(captured, packing.of(captured.frame), patient)
         self.captured += 1
         return number, captured
 
@@ -99,8 +100,7 @@ class Station:
         waited = list(self.waited_ms)  # as it is now: captures go on
         return {f"p{p}": percentile(waited, p) for p in (50, 90, 99) if waited}
 
-    def _keep(self, captured: Captured, patient: Mapping[str, object]) -> int:
-        picture = as_png(captured.frame)
+    def _keep(self, captured: Captured, picture: bytes, patient: Mapping[str, object]) -> int:
         record = captured.analysis.result.model_copy(
             update={
                 "time": datetime.now(timezone.utc).isoformat(),
@@ -111,6 +111,28 @@ class Station:
         height, width = captured.frame.shape[:2]
         curves = outline_shares(captured.analysis.lesion, height, width)
         return self.store.add(self.session, picture, record, patient, curves)
+
+
+class _Packing:
+    """A picture is packed while it is judged."""
+
+    def __init__(self) -> None:
+        self._frame: Image | None = None
+        self._packed: Future[bytes] = Future()
+
+    def begin(self, frame: Image) -> None:
+        self._frame = frame
+        Thread(target=self._pack, args=(frame,), name="packing", daemon=True).start()
+
+    def _pack(self, frame: Image) -> None:
+        try:
+            self._packed.set_result(as_png(frame))
+        except BaseException as error:
+            self._packed.set_exception(error)
+
+    def of(self, frame: Image) -> bytes:
+        """Where another frame than the sharpest is kept, because it failed, that one is packed."""
+        return self._packed.result() if frame is self._frame else as_png(frame)
 
 
 def as_png(frame: Image) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +31,7 @@ def view(seen: View) -> dict[str, Any]:
         "hints": list(look.hints) if look else [],
         "ready": look is not None and not look.hints,
         "looks_per_second": round(seen.looks_per_second, 1),
-        "accounts": asdict(seen.accounts),
+        "counts": camera.counts.as_facts(),
     }
 
 
@@ -68,7 +67,7 @@ def device(station: Station) -> dict[str, Any]:
     seen = station.loop.view()
     return {
         "camera": {"name": station.camera, "what": seen.camera.what, "state": seen.camera.state},
-        "counts": asdict(seen.camera.counts) | asdict(seen.accounts),
+        "counts": seen.camera.counts.as_facts(),
         "looks_per_second": round(seen.looks_per_second, 1),
         "captures": station.percentiles(),
         "temperatures": temperatures(),

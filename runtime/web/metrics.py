@@ -28,14 +28,15 @@ class Figures:
     def collect(self) -> Iterator[Metric]:
         seen = self._station.loop.view()
         fates = CounterMetricFamily("dermedge_frames", "What became of frames.", labels=["fate"])
-        fates.add_metric(["good"], seen.accounts.good)
-        fates.add_metric(["rejected"], seen.accounts.rejected)
-        fates.add_metric(["dropped"], seen.accounts.dropped)
+        counts = seen.camera.counts
+        fates.add_metric(["good"], counts.good)
+        fates.add_metric(["rejected"], counts.rejected)
+        fates.add_metric(["dropped"], counts.dropped)
         yield fates
         yield CounterMetricFamily(
             "dermedge_camera_openings",
             "How often the camera was opened.",
-            seen.camera.counts.openings,
+            counts.openings,
         )
         yield CounterMetricFamily(
             "dermedge_captures", "Captures of this session.", self._station.captured

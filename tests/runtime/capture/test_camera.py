@@ -30,9 +30,7 @@ def watch(source: str, patience: Patience = QUICK) -> Camera:
 
 
 def balanced(camera: Camera) -> bool:
-    counts = camera.status.counts
-    fates = ("given", "frozen", "black", "unread", "damaged")
-    return counts.received == sum(getattr(counts, fate) for fate in fates)
+    return camera.status.counts.unaccounted == 0
 
 
 def numbers(camera: Camera, how_many: int) -> list[int]:

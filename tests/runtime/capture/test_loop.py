@@ -14,6 +14,7 @@ import pytest
 from runtime.bundle_files import LoadedBundle, fields_of, seal
 from runtime.capture.address import parse_address
 from runtime.capture.camera import Camera
+from runtime.capture.counts import Counts
 from runtime.capture.fusing import Judged, fuse
 from runtime.capture.loop import Loop, NotCaptured
 from runtime.capture.station import metadata_of
@@ -49,8 +50,8 @@ def served() -> Iterator[NetworkCamera]:
 
 
 def good(loop: Loop, more: int = 1) -> None:
-    before = loop.view().accounts.good
-    until(lambda: loop.view().accounts.good >= before + more, str(loop.view()))
+    before = loop.view().camera.counts.good
+    until(lambda: loop.view().camera.counts.good >= before + more, str(loop.view()))
 
 
 def test_it_looks_again_and_again(bundle: LoadedBundle, served: NetworkCamera) -> None:
@@ -104,14 +105,14 @@ class _Still:
     """A camera whose last frames are known."""
 
     def __init__(self, frames: list[np.ndarray]) -> None:
-        from runtime.capture.camera import Counts, Frame, Status
+        from runtime.capture.camera import Frame, Status
 
         self.age = 0.0
         self._frames = [Frame(f, n + 1, 0.0, 0, None) for n, f in enumerate(frames)]  # type: ignore[arg-type]
         self.status = Status("live", 0.0, None, "", Counts(len(frames), len(frames)))
 
     @contextmanager
-    def newest(self, *_: object) -> Iterator[None]:
+    def to_look_at(self, *_: object) -> Iterator[None]:
         time.sleep(0.01)
         yield None
 
@@ -228,11 +229,22 @@ def test_every_frame_is_accounted_for(bundle: LoadedBundle, served: NetworkCamer
             time.sleep(0.4)
         good(loop, 3)
         for _ in range(50):
-            accounts = loop.view().accounts
-            parts = accounts.good, accounts.rejected, accounts.dropped
-            assert min(parts) >= 0
-            assert sum(parts) == accounts.received
-        assert accounts.rejected > 0
+            counts = loop.view().camera.counts
+            assert counts.unaccounted == 0
+            assert min(counts.as_facts().values()) >= 0
+        assert counts.damaged > 0
+        # What the camera itself says it sent.
+        served.way = "stalled"
+        until(lambda: loop.view().camera.counts.received == served.sent, str(loop.view()))
+    counts = loop.camera.status.counts
+    assert counts.unaccounted == counts.waiting == 0
+
+
+def test_the_books_show_a_frame_that_was_lost_on_the_way() -> None:
+    counts = Counts()
+    counts.note(received=1, unread=0, fate="waiting")
+    counts.note(received=3, unread=0, fate="frozen")
+    assert counts.unaccounted == 1
 
 
 def test_what_is_no_lesion_is_said(bundle: LoadedBundle) -> None:

@@ -71,7 +71,9 @@ class Screen:
         return self.ask(path, "POST", json.dumps(fields).encode(), OWN)
 
     def ready(self) -> None:
-        until(lambda: self.station.loop.view().accounts.good > 0, str(self.station.loop.view()))
+        until(
+            lambda: self.station.loop.view().camera.counts.good > 0, str(self.station.loop.view())
+        )
 
 
 @contextmanager

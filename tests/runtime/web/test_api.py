@@ -121,8 +121,9 @@ def test_events_tell_what_is_seen(screen: Screen) -> None:
     connection.close()
     assert view["state"] == "live"
     assert view["pressed"] == screen.station.presses.number
-    accounts = view["accounts"]
-    assert accounts["received"] == sum(accounts[k] for k in ("good", "rejected", "dropped"))
+    counts = view["counts"]
+    fates = ("good", "rejected", "dropped", "waiting")
+    assert counts["received"] == sum(counts[fate] for fate in fates)
 
 
 def test_the_live_picture_is_jpeg_after_jpeg(screen: Screen) -> None:
