@@ -47,8 +47,8 @@ bench-eager: $(DEV) ## the full-size Ding system against the same networks in Py
 out/phantoms: | $(DEV)
 	$(PY_DEV) train/phantoms.py --count 40 --size 512 --out $@
 
-serve: $(RUNTIME) ## the screen at http://127.0.0.1:8080, fed with the sample frames
-	$(PY) runtime/infer.py --camera runtime/demo/frames --web 127.0.0.1:8080 --headless --store out/sessions
+serve: $(RUNTIME) ## the screen at http://127.0.0.1:8080, fed with the demo recording
+	$(PY) runtime/infer.py --camera runtime/demo/hand.mp4 --web 127.0.0.1:8080 --headless --store out/sessions
 
 faults: $(DEV) ## each process killed 200 times, disks and databases that fail; about 20 minutes
 	DERMEDGE_FAULT_ROUNDS=$${DERMEDGE_FAULT_ROUNDS:-200} $(PY_DEV) -m pytest tests/faults

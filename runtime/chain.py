@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float32]
 
+NO_LESION = "No lesion is in sight: bring one into the middle of the picture."
+
 
 @dataclass(slots=True)
 class Measured:
@@ -91,7 +93,7 @@ class Chain(ABC):
         quality = measure_quality(frame, lesion)
         hints = quality_hints(spec.quality, quality)
         if spec.chain.segment is not None and lesion is None:
-            hints.append("No lesion is in sight: bring one into the middle of the picture.")
+            hints.append(NO_LESION)
         return Look(lesion, quality, tuple(hints))
 
     def explain(self, frame: Image, lesion: Lesion | None) -> Floats:

@@ -37,6 +37,7 @@ from train.phantom.layout import (
     folders,
     write_tables,
 )
+from train.phantom.recording import write_recording
 from train.phantom.sheet import write_sheet
 from train.phantom.traits import LABELS
 
@@ -44,6 +45,8 @@ _EPILOG = """\b
 Examples:
   dermedge phantoms --count 60 --out phantoms
   dermedge phantoms --count 600 --size 384 --seed 7 --out big --sheet big.png
+  dermedge phantoms --count 12 --size 512 --out few --recording hand.mp4
+  dermedge infer --camera hand.mp4 --web 127.0.0.1:8080
 """
 
 
@@ -158,6 +161,11 @@ def _summary(rows: Sequence[Row]) -> Iterator[str]:
     type=click.Path(path_type=Path, dir_okay=False),
     help="Also write a contact sheet (PNG) to look at.",
 )
+@click.option(
+    "--recording",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Also write a video (MP4) of a hand-held camera over some of them, for infer --camera.",
+)
 def command(
     out: Path,
     count: int,
@@ -166,6 +174,7 @@ def command(
     validation_fraction: float,
     workers: int | None,
     sheet: Path | None,
+    recording: Path | None,
 ) -> None:
     """Write a synthetic dermoscopy data set in ISIC 2017 layout.
 
@@ -175,6 +184,8 @@ def command(
     console = Console(stderr=True)
     if sheet is not None and sheet.suffix.lower() != ".png":
         raise UsageError("The contact sheet is a PNG.", got=sheet, remedy="--sheet sheet.png")
+    if recording is not None and recording.suffix.lower() != ".mp4":
+        raise UsageError("The recording is an MP4.", got=recording, remedy="--recording hand.mp4")
     used = min(workers or _cores(), count)
     start = time.perf_counter()
     rows = write_phantoms(
@@ -195,6 +206,8 @@ def command(
     if sheet is not None:
         write_sheet(sheet, out, rows)
         click.echo(f"contact sheet: {sheet}")
+    if recording is not None:
+        click.echo(f"recording of {write_recording(recording, out, rows)} of them: {recording}")
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from runtime.capture.address import Address
 from runtime.capture.camera_profile import Profile
 from runtime.capture.counts import Counts, Fate
 from runtime.capture.messages import Damaged, Lost, Opened, Taken
+from runtime.capture.rate import Rate
 from runtime.capture.reader_process import ReaderGone, ReaderProcess
 from runtime.preprocess import Image
 
@@ -34,7 +35,7 @@ KEPT = 6  # newest frames that are held, for a capture to choose from
 SPARE = 4  # slots beside them: one being written, one on its way, one or two looked at
 TICK_SECONDS = 0.05
 HELD = "the camera's driver hangs, and its reader with it: unplug the camera"
-STILL, BLACK = "the picture does not change", "the picture is black"
+SILENT, STILL, BLACK = "no frame comes", "the picture does not change", "the picture is black"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Patience:
     """Seconds: until a camera counts as stalled, until its reader is killed, and so on."""
 
     stall: float = 1.0
-    kill: float = 3.0  # without a frame
+    kill: float = 2.0  # without a frame
     opening: float = 15.0  # until the first frame
     frozen: float = 1.0  # with one picture again and again, which no sensor gives
     thaw: float = 10.0  # frozen for that long, the camera is opened again
@@ -55,8 +56,9 @@ class Status:
     state: State
     since: float
     why: str | None  # it is not live
-    what: str  # driver, format, size and rate
+    what: str  # driver, format, size and rate, as the camera says
     counts: Counts
+    frames_per_second: float = 0.0  # as they come
 
 
 @dataclass(slots=True)
@@ -89,6 +91,7 @@ class Camera:
         self._closing = False
         self._reader: ReaderProcess | None = None
         self._identity: str | None = None
+        self._rate = Rate()
         self.device: str | None = None  # where it is, or was last
         self._thread = Thread(target=self._keep_open, name="camera", daemon=True)
 
@@ -114,7 +117,8 @@ class Camera:
     @property
     def status(self) -> Status:
         with self._change:
-            return replace(self._status, counts=replace(self._status.counts))
+            counts, rate = replace(self._status.counts), self._rate.a_second()
+            return replace(self._status, counts=counts, frames_per_second=rate)
 
     @contextmanager
     def newest(self, after: int = 0, timeout: float = 0.0) -> Iterator[Frame | None]:
@@ -237,11 +241,11 @@ class Camera:
                     if message.frozen_ms > self.patience.thaw * 1e3:
                         return STILL
                 if self._is_stalled(seen, trouble):
-                    self._become("stalled", trouble or "no frame comes")
+                    self._become("stalled", trouble or SILENT)
                 starting = self._status.state in ("opening", "reopening")
                 silent = time.monotonic() - heard
                 if silent > (self.patience.opening if starting else self.patience.kill):
-                    return trouble or "no frame comes"
+                    return trouble or SILENT
         return None
 
     def _note_opened(self, message: Opened) -> None:
@@ -263,6 +267,7 @@ class Camera:
         """In one step: whoever looks at the counts finds that they add up."""
         with self._change:
             self._status.counts.note(before + message.number, message.unread, fate)
+            self._rate.note()
 
     def _take(self, message: Taken, fate: Fate, reader: ReaderProcess) -> None:
         if message.frozen_ms > self.patience.frozen * 1e3:

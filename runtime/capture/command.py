@@ -83,7 +83,15 @@ def run_camera(source: str, bundle: LoadedBundle, backend: str, settings: Camera
             )
             try:
                 with Loop(camera, chain) as loop:
-                    station = Station(loop, store, session, address.name, settings.frames, journal)
+                    station = Station(
+                        loop,
+                        store,
+                        session,
+                        address.name,
+                        frames=settings.frames,
+                        profile=profile,
+                        journal=journal,
+                    )
                     with (
                         _screen(station, listening),
                         button or nullcontext(),

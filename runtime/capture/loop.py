@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from runtime.capture.fusing import Judged, fuse
+from runtime.capture.rate import Rate
 from runtime.errors import DermedgeError
 from runtime.quality import measure_focus
 
@@ -36,7 +37,7 @@ STALE_MS = 500.0  # an older frame is neither looked at nor judged
 LATE_SECONDS = 2.0  # between a request and its turn: by then something else may be in sight
 CHOICE_SECONDS = 0.4  # how far back a capture may reach for a sharper frame
 WAIT_SECONDS = 0.1
-PACE = 20  # looks that the rate is taken over
+SEEN = 20  # last looks whose focus is remembered
 
 
 class NotCaptured(DermedgeError):
@@ -80,9 +81,9 @@ class Loop:
         self._tasks: SimpleQueue[_Task] = SimpleQueue()
         self._lock = Lock()
         self._last = 0
-        self._ended: deque[float] = deque(maxlen=PACE)  # when the last looks ended
+        self._looks = Rate()
         self._latest: tuple[Look, tuple[int, int]] | None = None
-        self._focus: deque[tuple[int, float]] = deque(maxlen=PACE)  # of frames by number
+        self._focus: deque[tuple[int, float]] = deque(maxlen=SEEN)  # of frames by number
         self._closing = False
         self.beat = time.monotonic()  # when the loop last went round
         self._failure: BaseException | None = None
@@ -146,7 +147,6 @@ class Loop:
     def view(self) -> View:
         with self._lock:
             latest = self._latest
-            ended = list(self._ended)
             number = self._last
         camera = self.camera.status
         live = camera.state == "live"
@@ -156,7 +156,7 @@ class Loop:
             look=latest[0] if latest else None,
             size=latest[1] if latest else None,
             number=number,
-            looks_per_second=_rate(ended) if live else 0.0,
+            looks_per_second=self._looks.a_second() if live else 0.0,
         )
 
     def _run(self) -> None:
@@ -193,7 +193,7 @@ class Loop:
             self._latest = None if look is None else (look, (height, width))
             if look is not None:
                 self._focus.append((frame.number, look.quality["focus"]))
-            self._ended.append(time.monotonic())
+            self._looks.note()
         self.camera.looked_at(good=look is not None and not look.hints)
         return time.monotonic() - started
 
@@ -257,8 +257,3 @@ class Loop:
                 answer = self._tasks.get_nowait().answer
                 if answer.set_running_or_notify_cancel():
                     answer.set_exception(NotCaptured("Nothing was captured.", got=why))
-
-
-def _rate(ended: list[float]) -> float:
-    """A second, over the last ones."""
-    return (len(ended) - 1) / (time.monotonic() - ended[0]) if len(ended) > 1 else 0.0

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import cv2
 
+from runtime.capture.camera_profile import Profile
 from runtime.capture.loop import NotCaptured
 from runtime.capture.presses import Presses
 from runtime.capture.watch import Journal
@@ -47,6 +48,7 @@ class Station:
     session: str
     camera: str  # as records name it
     frames: int = 1
+    profile: Profile = field(default_factory=Profile)
     journal: Journal = field(default_factory=lambda: Journal(None))
     presses: Presses = field(default_factory=Presses)
     captured: int = 0  # in this session

@@ -21,9 +21,12 @@ if TYPE_CHECKING:
 KINDS = {".csv": "text/csv", ".jsonl": "application/x-ndjson", ".zip": "application/zip"}
 README = """Captures of dermedge.
 
-records.jsonl has one result record a line, captures.csv the same as a table, pictures/ what was
-judged. Decision support for a trained clinician, not a diagnosis: a score says how much a picture
-looks like those of its class in the training data.
+records.jsonl has one result record a line, captures.csv the same as a table, and sessions.json what
+ran, and how the camera was set up. pictures/ has what was judged: where several frames were, as
+capture.frames in a record says, the sharpest of them.
+
+Decision support for a trained clinician, not a diagnosis: a score says how much a picture looks
+like those of its class in the training data.
 """
 
 
@@ -55,6 +58,9 @@ def _write_zip(store: Store, captures: list[Capture], file: IO[bytes]) -> None:
         archive.writestr("README.txt", README)
         archive.writestr("records.jsonl", _jsonl(captures))
         archive.writestr("captures.csv", _csv(captures))
+        there = {each.session for each in captures}
+        sessions = [each for each in store.sessions() if each["id"] in there]
+        archive.writestr("sessions.json", json.dumps(sessions, indent=1, ensure_ascii=False))
         for each in captures:
             if each.image is not None:
                 archive.writestr(

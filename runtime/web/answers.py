@@ -7,11 +7,11 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from runtime import machine
+from runtime.capture.station import OLDEST, TEXTS
 from runtime.overlay import outline_shares
 from runtime.telemetry import power_watts, temperatures
 
 if TYPE_CHECKING:
-    from runtime.bundle_files import LoadedBundle
     from runtime.capture.loop import View
     from runtime.capture.station import Station
     from runtime.store.store import Capture
@@ -35,8 +35,9 @@ def view(seen: View) -> dict[str, Any]:
     }
 
 
-def about(bundle: LoadedBundle) -> dict[str, Any]:
+def about(station: Station) -> dict[str, Any]:
     """What a screen has to know once: how scores are to be read, and what a form may ask."""
+    bundle, profile = station.loop.chain.bundle, station.profile
     spec = bundle.spec
     encoder = spec.chain.metadata
     return {
@@ -47,6 +48,11 @@ def about(bundle: LoadedBundle) -> dict[str, Any]:
         "positive": list(spec.positive),
         "decision": spec.decision.model_dump(mode="json"),
         "data": [{"name": each.name, "images": each.images} for each in spec.provenance.data],
+        "form": {"texts": TEXTS, "oldest": OLDEST},
+        "camera": {
+            "pixels_per_mm": profile.pixels_per_mm,
+            "polarisation": profile.polarisation,
+        },
         "fields": [] if encoder is None else [f.model_dump(mode="json") for f in encoder.fields],
     }
 
@@ -66,7 +72,12 @@ def device(station: Station) -> dict[str, Any]:
     chain = station.loop.chain
     seen = station.loop.view()
     return {
-        "camera": {"name": station.camera, "what": seen.camera.what, "state": seen.camera.state},
+        "camera": {
+            "name": station.camera,
+            "what": seen.camera.what,
+            "state": seen.camera.state,
+            "frames_per_second": round(seen.camera.frames_per_second, 1),
+        },
         "counts": seen.camera.counts.as_facts(),
         "looks_per_second": round(seen.looks_per_second, 1),
         "captures": station.percentiles(),

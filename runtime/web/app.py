@@ -171,7 +171,7 @@ class Screen:
                 await asyncio.sleep(EVENT_SECONDS)
 
     async def about(self, request: Request) -> Response:
-        return JSONResponse(answers.about(self.station.loop.chain.bundle))
+        return JSONResponse(answers.about(self.station))
 
     async def device(self, request: Request) -> Response:
         return JSONResponse(await run_in_threadpool(answers.device, self.station))

@@ -44,6 +44,11 @@ class Figures:
         live = float(seen.camera.state == "live")
         yield GaugeMetricFamily("dermedge_camera_live", "1 while the camera gives frames.", live)
         yield GaugeMetricFamily(
+            "dermedge_camera_frames_per_second",
+            "As they come.",
+            seen.camera.frames_per_second,
+        )
+        yield GaugeMetricFamily(
             "dermedge_looks_per_second", "Frames that could be looked at.", seen.looks_per_second
         )
         waits = GaugeMetricFamily(

@@ -24,6 +24,7 @@ from train.phantom.hair import draw_hair
 from train.phantom.layout import FEWEST, assign_parts
 from train.phantom.lesion import draw_shape
 from train.phantom.noise import Bits, Field, Grid
+from train.phantom.recording import AWAY, LESIONS, NEAR, RATE, SECONDS, SHAPE
 from train.phantom.ruler import draw_ruler
 from train.phantom.skin import tone_colour
 from train.phantom.traits import CUES, LABELS, TONES, draw_traits, label_of
@@ -320,3 +321,25 @@ def test_too_few_and_a_sheet_of_another_kind_are_refused(tmp_path: Path) -> None
 def test_drawing_needs_no_torch() -> None:
     script = "import sys; sys.modules['torch'] = None; import train.phantoms"
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+
+
+def test_a_recording_shows_each_lesion_moving_and_at_rest(tmp_path: Path) -> None:
+    recording = tmp_path / "new" / "hand.mp4"
+    words = ["--count", str(FEWEST), "--size", "384", "--out", str(tmp_path / "P")]
+    done = CliRunner().invoke(command, [*words, "--recording", str(recording)])
+    assert done.exit_code == 0, done.output
+    played = cv2.VideoCapture(str(recording))
+    frames = []
+    while (read := played.read())[0]:
+        frames.append(cv2.cvtColor(read[1], cv2.COLOR_BGR2GRAY))
+    assert frames[0].shape == SHAPE[::-1]
+    assert len(frames) == min(LESIONS, FEWEST) * SECONDS * RATE
+    sharp = [
+        float(cv2.Laplacian(frame, cv2.CV_32F).var()) for frame in frames[: int(SECONDS * RATE)]
+    ]
+    at_rest = sharp[int(NEAR * len(sharp)) + 2 : int(AWAY * len(sharp)) - 2]
+    assert min(at_rest) > 1.5 * sharp[0], "it comes into focus"
+    refused = CliRunner().invoke(
+        command, [*words[:-1], str(tmp_path / "Q"), "--recording", "x.avi"]
+    )
+    assert (refused.exit_code, "MP4" in refused.output) == (2, True)

@@ -34,6 +34,7 @@ export const showDevice = async (about) => {
   byId("facts").replaceChildren(
     table(say("camera"), [
       [found.camera.name, found.camera.what || say(`state_${found.camera.state}`)],
+      [say("frame_rate"), found.camera.frames_per_second],
       [say("frames_received"), number(counts.received)],
       [say("frames_good"), number(counts.good)],
       [say("frames_rejected"), number(counts.rejected)],
@@ -42,6 +43,8 @@ export const showDevice = async (about) => {
       [say("frames_frozen"), number(counts.frozen)],
       [say("frames_black"), number(counts.black)],
       [say("openings"), number(counts.openings)],
+      [say("polarisation"), about.camera.polarisation ?? say("unknown")],
+      [say("scale"), about.camera.pixels_per_mm ?? say("unknown")],
     ]),
     table(say("machine"), [
       [say("looks"), found.looks_per_second],

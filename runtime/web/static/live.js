@@ -3,7 +3,7 @@
 import { byId, outline } from "./elements.js";
 import { patient } from "./patient.js";
 import { Refused, listen, send } from "./server.js";
-import { say } from "./words.js";
+import { say, told } from "./words.js";
 
 const ANSWERED = 410; // of a press: another page was faster
 
@@ -43,8 +43,8 @@ const show = (view) => {
   old.replaceWith(outline(live ? view.outline : []));
   if (view?.size) byId("picture").style.aspectRatio = `${view.size[1]} / ${view.size[0]}`;
   const hint = live
-    ? view.hints.join(" ") || (view.ready ? say("ready") : "")
-    : [say(`state_${state}`), view?.why].filter(Boolean).join(": ");
+    ? view.hints.map(told).join(" ") || (view.ready ? say("ready") : "")
+    : [say(`state_${state}`), view?.why && told(view.why)].filter(Boolean).join(": ");
   if (byId("hint").textContent !== hint) byId("hint").textContent = hint;
   byId("hint").classList.toggle("good", live && view.ready);
   byId("capture").disabled = busy || !live;
@@ -64,7 +64,7 @@ const capture = async (captured, press = null) => {
     kept = await send(address, patient());
   } catch (error) {
     const refused = error instanceof Refused;
-    const lines = refused ? [say("not_captured"), ...error.lines] : [say("not_confirmed")];
+    const lines = refused ? [say("not_captured"), ...error.lines.map(told)] : [say("not_confirmed")];
     if (!(refused && error.status === ANSWERED)) byId("trouble").textContent = lines.join(". ");
   } finally {
     busy = false;

@@ -35,6 +35,10 @@ const options = (names) => [
 
 /** What a bundle's networks can be told stands in the form as they know it. */
 export const startPatient = (about) => {
+  for (const [name, most] of Object.entries(about.form.texts)) {
+    if (byId(name).maxLength !== undefined) byId(name).maxLength = most;
+  }
+  byId("age").max = about.form.oldest;
   const known = (name) => about.fields.find((field) => field.name === name)?.categories;
   byId("sex").append(...options(known("sex") ?? SEXES));
   byId("site").append(...options(known("site") ?? SITES));

@@ -1,7 +1,7 @@
 // One capture: the picture, the decision, the numbers behind it, and what they mean.
 
 import { bar, byId, el, outline } from "./elements.js";
-import { percent, plain, say, threeDigits } from "./words.js";
+import { percent, plain, say, threeDigits, told } from "./words.js";
 
 export const groupOf = (record) => {
   if (record.status !== "ok") return record.status;
@@ -11,7 +11,7 @@ export const groupOf = (record) => {
 
 const why = (record) => {
   const group = groupOf(record);
-  return record.status === "ok" ? say(`${group}_why`) : (record.reason ?? "");
+  return record.status === "ok" ? say(`${group}_why`) : told(record.reason ?? "");
 };
 
 export const picture = (capture, side, shown = true) => {
@@ -106,8 +106,17 @@ export const meaning = (about) => {
   );
 };
 
-const facts = (record) => {
-  const lines = [];
+/** Of the box around the outline, where the camera's profile says how large a pixel is. */
+const size = (record, { camera }) => {
+  if (record.lesion === null || camera.pixels_per_mm === null) return [];
+  const [width, height] = record.lesion.box
+    .slice(2)
+    .map((pixels) => (pixels / camera.pixels_per_mm).toFixed(1));
+  return [say("size_mm", { width, height })];
+};
+
+const facts = (record, about) => {
+  const lines = size(record, about);
   if (record.capture?.frames > 1) {
     const { frames, spread } = record.capture;
     lines.push(say("frames", { count: frames, spread: threeDigits(spread) }));
@@ -123,7 +132,7 @@ const numbers = (record, about) => [
   el("h3", {}, say("classes")),
   chances(record.probabilities),
   members(record, about.decision.score),
-  facts(record),
+  facts(record, about),
 ];
 
 const folded = (record, about) =>
@@ -186,7 +195,7 @@ export const showResult = (capture, about) => {
   byId("result-picture").replaceChildren(
     view,
     el("label", { class: "toggle", for: "shown" }, shown, say("outline")),
-    ...(about.explains ? heatToggle(capture, view) : []),
+    ...(about.explains && counts(capture.record) ? heatToggle(capture, view) : []),
   );
   byId("result-words").replaceChildren(
     ...words(capture, about)

@@ -1,5 +1,5 @@
 // Every word of the screen, in one place: a translation is a copy of this file.
-// {name} is filled in. Hints on how to take the picture come from the bundle.
+// {name} is filled in.
 
 export const language = "en";
 
@@ -55,6 +55,7 @@ const words = {
   abstained: "No decision",
   rejected: "Picture rejected",
   error: "Failed",
+  size_mm: "The outline is {width} × {height} mm",
   refer_why: "The score is at or above the threshold.",
   no_referral_why: "The score is below the threshold. This does not rule disease out.",
   score_only_why: "This bundle has no threshold, so nothing is decided.",
@@ -99,6 +100,7 @@ const words = {
 
   // the device
   camera: "Camera",
+  frame_rate: "Frames a second, as they come",
   frames_received: "Frames received",
   frames_good: "looked at, good enough",
   frames_rejected: "rejected",
@@ -107,6 +109,8 @@ const words = {
   frames_frozen: "frozen",
   frames_black: "black",
   openings: "Times it was opened",
+  polarisation: "Polarisation",
+  scale: "Pixels in a millimetre",
   looks: "Looks a second",
   capture_time: "Capture until kept",
   temperature: "Temperature",
@@ -123,6 +127,50 @@ const words = {
   token: "Token of this device",
   wrong_token: "That is not the token.",
 };
+
+// What the device says itself, which it also writes into records: a translation stands behind it,
+// and where there is none, as in English, its own words are shown.
+const sentences = {
+  // how the picture is to be taken: the hints of a bundle
+  "The picture is too small to judge: use one of at least 64 pixels a side.": "",
+  "This does not look like skin: put the dermatoscope on it.": "",
+  "Too dark or too bright: adjust the light until the skin shows its colour.": "",
+  "Much of the picture is black: more light.": "",
+  "Much of the picture is plain white: less light.": "",
+  "The dark rim covers too much: move the camera closer or zoom in.": "",
+  "There are reflections: use the polariser, or add gel.": "",
+  "Out of focus: hold still and focus on the lesion.": "",
+  "Blurred by motion: hold the dermatoscope still.": "",
+  "Nothing stands out: clean the lens, and focus again.": "",
+  "Hair covers too much: comb it aside, with gel, or shave.": "",
+  "Move until the lesion fills about a third of the circle, with skin around it.": "",
+  "The lesion reaches over the border: move it into the middle, or move back.": "",
+  "There are several lesions: bring one alone into the middle.": "",
+  "No lesion is in sight: bring one into the middle of the picture.": "",
+  "no lesion was found, so the networks saw the whole frame": "",
+
+  // why there is no picture
+  "no frame comes": "",
+  "the picture does not change": "",
+  "the picture is black": "",
+  "the camera's driver hangs, and its reader with it: unplug the camera": "",
+
+  // why nothing was captured
+  "There is no live picture to judge.": "",
+  "wait until the picture moves again, then capture once more": "",
+  "The networks were busy for too long: what is seen now is not what was asked for.": "",
+  "capture once more": "",
+  "The disk is full: nothing more is captured, and nothing was lost.": "",
+  "The capture was not kept.": "",
+};
+
+/** Sentences of the device; several are parted by semicolons. */
+export const told = (text) =>
+  sentences[text] ||
+  text
+    .split("; ")
+    .map((each) => sentences[each] || each)
+    .join("; ");
 
 export const say = (key, values = {}) =>
   (words[key] ?? key).replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");

@@ -271,6 +271,8 @@ def test_what_the_device_says_of_itself(screen: Screen) -> None:
     about = screen.ask("/api/about").json
     assert about["bundle"]["name"] == "tiny"
     assert about["decision"]["threshold"] == 0.4
+    assert about["camera"] == {"pixels_per_mm": None, "polarisation": None}
+    assert device["camera"]["frames_per_second"] > 0
     assert screen.ask("/health").json == {"ok": True, "camera": "live"}
 
 
