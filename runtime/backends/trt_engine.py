@@ -38,6 +38,8 @@ class TensorRtEngine(Engine):
         library = flavour(self.backend)
         key = _key(graph, library)
         plan, record = EngineCache(engine_folder()).load(graph.name, key, library.portable)
+        if record.key.settings.ranges is not None:
+            self.precision = "int8"  # on DLA, from a float file and its ranges
         self._library = library
         self._log: list[str] = []
         self._logger = library.logger(self._note)

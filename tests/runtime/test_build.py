@@ -8,8 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -290,27 +288,10 @@ def test_the_worker_runs_the_source_of_its_parent() -> None:
     assert same_source()["PYTHONPATH"].split(os.pathsep)[0] == str(ROOT)
 
 
-def test_golden_images_are_tried_where_engines_can_run(
-    sealed: LoadedBundle, cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from runtime.backends import registry
-
-    names = list(sealed.spec.models)
-    opened: list[str] = []
-
-    @contextmanager
-    def open_chain(bundle: LoadedBundle, backend: str) -> Iterator[None]:
-        yield opened.append(os.environ["DERMEDGE_CACHE"])
-
-    monkeypatch.setenv("DERMEDGE_CACHE", "elsewhere")
-    monkeypatch.setattr("runtime.chain.open_chain", open_chain)
-    monkeypatch.setattr(registry, "why_unusable", lambda name: "no GPU")
-    build._self_test(sealed, names, "tensorrt_rtx", cache)
-    monkeypatch.setattr(registry, "why_unusable", lambda name: None)
-    build._self_test(sealed, names[:1], "tensorrt_rtx", cache)
-    assert opened == []
-    build._self_test(sealed, names, "tensorrt_rtx", cache)
-    assert opened == [str(cache)]
+def test_the_command_says_how_its_engines_are_run(sealed: LoadedBundle, cache: Path) -> None:
+    words = "dermedge infer --backend tensorrt_rtx --precision fp32"
+    assert words in run(sealed.path, cache, "--precision", "fp32").stdout
+    assert "dermedge infer" not in run(sealed.path, cache).stdout
 
 
 def test_a_build_that_nobody_listens_to_any_more_is_stopped() -> None:
@@ -325,37 +306,6 @@ def test_a_build_that_nobody_listens_to_any_more_is_stopped() -> None:
     assert step("Building", 0.5)
     assert step("Building", 0.6)  # too soon after the last to be told
     assert told == [{"phase": "Building", "share": 0.5}]
-
-
-@pytest.mark.parametrize(
-    ("precision", "ranges", "file"),
-    [(None, False, "half"), ("fp16", False, "half"), ("int8", True, "half"),
-     ("int8", False, None), ("fp32", False, None)],
-)  # fmt: skip
-def test_dla_takes_float_graphs(
-    sealed: LoadedBundle, tmp_path: Path, precision: Any, ranges: bool, file: str | None
-) -> None:
-    from runtime.backends.engine_key import BuildSettings
-    from runtime.build_worker import variant_for
-
-    model = sealed.spec.models["segmenter"]
-    named = {"half": "fp16", "quantised": "int8"}
-    variants = tuple(
-        model.variants[0].model_copy(update={"file": name, "precision": kind})
-        for name, kind in reversed(named.items())
-    )
-    both = model.model_copy(update={"variants": variants})
-    cache = tmp_path / "segmenter.cache" if ranges else None
-    settings = BuildSettings(dla=0)
-    asked = job(sealed, tmp_path, precision=precision, settings=settings, ranges=cache)
-    if file is None:
-        with pytest.raises(BackendError, match="DLA cannot run"):
-            variant_for(asked, both)
-    else:
-        assert variant_for(asked, both).file == file
-    usual = job(sealed, tmp_path, precision=precision)
-    nearest = {None: "int8", "fp32": "fp16"}.get(precision, precision)
-    assert variant_for(usual, both).precision == nearest
 
 
 def test_a_board_keeps_memory_for_its_system(monkeypatch: pytest.MonkeyPatch) -> None:
