@@ -117,6 +117,30 @@ def test_times_are_of_the_gpus_clock(open_engine: Opener) -> None:
         assert engine.timed_with.keys() == {"graph", "transfers", "spin_wait"}
 
 
+def test_staging_is_no_part_of_the_way_up(
+    open_engine: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feed = np.arange(4, dtype=np.float32)[None] + 1
+    order: list[str] = []
+    with open_engine() as engine:
+        driver = engine._cuda
+        record, copy = driver.Event.record, driver.memcpy_htod_async
+
+        def recorded(event: Any, stream: Any) -> None:
+            order.append("staged" if (engine._host["image"] == feed).all() else "not staged")
+            record(event, stream)
+
+        def copied(*given: Any) -> None:
+            order.append("copied")
+            copy(*given)
+
+        monkeypatch.setattr(driver.Event, "record", recorded)
+        monkeypatch.setattr(driver, "memcpy_htod_async", copied)
+        engine._host["image"][:] = 0
+        engine.run_timed({"image": feed})
+    assert order == ["staged", "copied", "staged", "staged", "staged"]
+
+
 def test_an_engine_for_dla_is_found_and_says_what_it_computes_in(open_engine: Opener) -> None:
     with open_engine(settings=BuildSettings(dla=1)) as engine:
         assert (engine._runtime.DLA_core, engine.precision) == (1, "fp16")
