@@ -149,7 +149,7 @@ def command(
         read_image(image)  # ends the command here, with the reason, before anything is made
     chosen = choose_backend(backend)
     loaded = load_bundle(_demo() if bundle is None else bundle)
-    _tell_gate(loaded)
+    _tell_state(loaded)
     if camera is not None:
         _refuse_explain(explain)
         from runtime.capture.command import CameraSettings, run_camera
@@ -213,10 +213,14 @@ def _demo() -> Path:
     return BUNDLE
 
 
-def _tell_gate(bundle: LoadedBundle) -> None:
-    """The digest in a record says which bundle it was; only this, that nobody judged it so."""
+def _tell_state(bundle: LoadedBundle) -> None:
+    """The digest in a record says which bundle it was; only this, whether anybody let it be used,
+    and that nobody judged it so."""
     from runtime.gate_state import gate_note
+    from runtime.releasing import release_words
 
+    spec = bundle.spec
+    click.echo(f"bundle {spec.name} {spec.version}: {release_words(spec)}", err=True)
     if note := gate_note(bundle.spec):
         click.echo(note, err=True)
 

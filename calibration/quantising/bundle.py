@@ -19,6 +19,7 @@ from calibration.quantising.samples import Samples, list_images, take_samples
 from runtime import machine
 from runtime.backends.registry import BACKENDS, available_backends, choose_backend
 from runtime.bundle_files import LoadedBundle, fields_of, load_bundle, seal
+from runtime.card_section import drop_verdicts
 from runtime.chain import open_chain
 from runtime.errors import BackendError, BundleError, UsageError
 from runtime.golden import measure_golden
@@ -66,6 +67,8 @@ class Making:
         fields = fields_of(bundle)
         fields["created"] = datetime.now(timezone.utc).isoformat(timespec="seconds")
         fields["gate"]["result"] = None  # it was passed by other files
+        fields["released"] = None
+        drop_verdicts(folder)
         return cls(folder, fields)
 
     def add(self, name: str, made: Quantised, backends: Sequence[str]) -> None:
