@@ -59,7 +59,8 @@ Compiler = Literal["tensorrt", "tensorrt_rtx"]
 @click.option(
     "--calibration",
     type=click.Path(path_type=Path, file_okay=False),
-    help="A folder with a TensorRT calibration cache MODEL.cache a model, for INT8 on DLA.",
+    help="A folder with a TensorRT calibration cache MODEL.cache a model, for INT8 on DLA: "
+    "BUNDLE/calibration, where quantize wrote them.",
 )
 def command(
     bundle: Path | None,
@@ -83,6 +84,7 @@ def command(
       dermedge build --bundle bundles/ding
       dermedge build --bundle bundles/ding --workspace 1024 --models segmenter
       dermedge build --backend tensorrt_rtx --cache engines
+      dermedge build --bundle bundles/ding8 --dla 0 --calibration bundles/ding8/calibration
     """
     from runtime.backends.engine_key import BuildSettings
     from runtime.build_worker import Job

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from calibration.quantising import report
+from calibration.quantising.cache import FOLDER
 from calibration.quantising.chain_check import compare_chains
 from calibration.quantising.loss import MASK, Judge
 from calibration.quantising.model import Quantised, quantise_model
@@ -76,6 +77,8 @@ class Making:
         file = f"models/{name}.int8.onnx"
         (self.folder / file).parent.mkdir(exist_ok=True)
         (self.folder / file).write_bytes(made.content)
+        (self.folder / FOLDER).mkdir(exist_ok=True)
+        (self.folder / FOLDER / f"{name}.cache").write_text(made.ranges, encoding="utf-8")
         model = self.fields["models"][name]
         variant = {"precision": INT8, "file": file, "for": list(backends)}
         model["variants"] = [variant, *model["variants"]]
