@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from runtime import build, build_process
+from runtime.backends.engine_cache import EngineCache
 from runtime.build_process import build_engine
 from runtime.build_worker import Job
 from runtime.bundle_files import LoadedBundle, seal
@@ -130,6 +134,33 @@ def test_a_cache_that_cannot_be_written_ends_with_4(sealed: LoadedBundle, tmp_pa
     assert "DERMEDGE_CACHE" in done.output
 
 
+def test_a_cache_in_a_folder_that_may_only_be_read_ends_with_4(
+    sealed: LoadedBundle, tmp_path: Path
+) -> None:
+    folder = tmp_path / "cache"
+    folder.mkdir()
+    with only_readable(folder):
+        done = run(sealed.path, folder / "engines")
+    assert done.exit_code == 4
+    assert "Engines cannot be kept" in done.output
+    assert list(folder.iterdir()) == []
+
+
+@contextmanager
+def only_readable(folder: Path) -> Iterator[None]:
+    """Permission bits do not hold root up, the file system's own mark does, where it has one."""
+    closing, opening = ["chmod", "500"], ["chmod", "700"]
+    if os.geteuid() == 0:
+        closing, opening = ["chattr", "+i"], ["chattr", "-i"]
+    there = shutil.which(closing[0]) is not None
+    if not there or subprocess.run([*closing, folder], check=False).returncode:
+        pytest.skip("root may write everywhere here: no chattr, or a file system without marks")
+    try:
+        yield
+    finally:
+        subprocess.run([*opening, folder], check=True)
+
+
 def worker(job: Job) -> subprocess.Popen[str]:
     made = subprocess.Popen(
         [sys.executable, "-m", "runtime.build_worker"],
@@ -151,10 +182,21 @@ def last_line(output: str) -> dict[str, Any]:
 
 
 def test_two_builders_at_once_build_once(sealed: LoadedBundle, cache: Path) -> None:
-    two = [worker(job(sealed, cache)) for _ in range(2)]
-    said = [last_line(process.communicate(timeout=120)[0]) for process in two]
+    """Both are held up by a third until both have said that they wait: neither can be done before
+    the other has begun. Then one builds, and the other finds what it built."""
+    with EngineCache(cache).locked():
+        two = [worker(job(sealed, cache)) for _ in range(2)]
+        for process in two:
+            assert process.stdout is not None
+            assert json.loads(process.stdout.readline()) == {"waiting": True}
+        assert [process.poll() for process in two] == [None, None]
+        assert plans(cache) == {}
+    told = [process.communicate(timeout=120)[0].splitlines() for process in two]
+    said = [json.loads(lines[-1]) for lines in told]
     assert sorted(message["why"] or "" for message in said) == ["", "there was none"]
     assert said[0]["done"] == said[1]["done"]
+    built = [any("phase" in json.loads(line) for line in lines) for lines in told]
+    assert built == [message["why"] is not None for message in said]  # one of them alone
     assert len(plans(cache)) == 1
 
 
