@@ -20,9 +20,10 @@ Examples:
   dermedge gate --folds Q0 Q1 Q2 --candidate B8 --data isic2017
   dermedge gate --reference B --candidate B8 --data ham --map nv=nevus --map mel=melanoma
 
-Exit code 0: passed. 5: refused, because it loses more than the reference's limits allow, or
-because there is too little data to tell. Either is written into the candidate, and the last
-verdict counts. A loss of sensitivity of at most 1 % takes 299 positives to be believed.
+Exit code 0: passed. 5: refused, because it loses more than the reference's limits allow, fails
+its own golden images, or because there is too little data to tell. Either is written into the
+candidate, and the last verdict counts. A loss of sensitivity of at most 1 % takes 299 positives
+to be believed.
 
 With --folds each bundle is made by `export --fold K`, `operate`, `quantize` and, where the
 candidate was, `finetune`. Its float files are the reference, its quantised ones the candidate, its

@@ -22,7 +22,7 @@ from train.data.table import Sample, Table, metadata
 
 if TYPE_CHECKING:
     from runtime.bundle_files import LoadedBundle
-    from runtime.chain import Analysis
+    from runtime.chain import Analysis, Chain
     from runtime.lesion import Lesion
     from runtime.preprocess import Image
     from runtime.record import Result
@@ -112,12 +112,16 @@ def judge(
     on_each: Callable[[], None] = lambda: None,
     precision: str | None = None,
     measure_skin: MeasureSkin | None = None,
+    self_test: bool = True,
 ) -> Judged:
     """Run a bundle over a table. `measure_skin` sees each frame that a lesion was found in.
 
-    `precision` is as a chain takes it: None runs what the bundle means for the backend.
+    `precision` is as a chain takes it: None runs what the bundle means for the backend. Without
+    `self_test` a bundle that fails its golden images is run all the same.
     """
-    judgements = tuple(_each(bundle, table, backend, on_each, precision, measure_skin))
+    opened = open_chains(bundle, backend, precision=precision, self_test=self_test)
+    with opened as chains:
+        judgements = tuple(_each(chains, table, on_each, measure_skin))
     spec = bundle.spec
     return Judged(table, spec.classes, spec.positive, spec.decision.score, judgements)
 
@@ -134,21 +138,18 @@ def pool(parts: Sequence[Judged]) -> Judged:
 
 
 def _each(
-    bundle: LoadedBundle,
+    chains: Sequence[Chain],
     table: Table,
-    backend: str,
     on_each: Callable[[], None],
-    precision: str | None,
     measure_skin: MeasureSkin | None,
 ) -> Iterator[Judgement]:
     known = {sample.id: metadata(sample) for sample in table}
-    with open_chains(bundle, backend, precision=precision) as chains:
-        ahead = load_ahead(map(_item, table), lambda source, sha256: False)
-        judged = judge_ahead(chains, ahead, lambda file: known[file])
-        with closing(ahead), closing(judged):
-            for _, loaded, analysis in judged:
-                yield _judgement(loaded, analysis, measure_skin)
-                on_each()
+    ahead = load_ahead(map(_item, table), lambda source, sha256: False)
+    judged = judge_ahead(chains, ahead, lambda file: known[file])
+    with closing(ahead), closing(judged):
+        for _, loaded, analysis in judged:
+            yield _judgement(loaded, analysis, measure_skin)
+            on_each()
 
 
 def _item(sample: Sample) -> Item:

@@ -27,6 +27,11 @@ from runtime.host_chain import HostChain
 from runtime.target_folder import beside
 
 FOUND_OUT = ("schema", "created", "files", "golden")
+HELD = {
+    "fp32": "32-bit floats, and neither 16-bit ones nor Q/DQ nodes",
+    "fp16": "16-bit floats, and no Q/DQ nodes",
+    "int8": "QuantizeLinear and DequantizeLinear nodes",
+}
 LIKE = "the example in `dermedge export --help`, or `dermedge bundle show BUNDLE --json`"
 
 
@@ -98,7 +103,8 @@ def _bring_in(making: Making, root: Path, name: str, model: Any) -> dict[str, An
     for variant in variants:
         source = root / str(variant.get("file"))
         graph = _checked(source, name)
-        _check_ends(graph, name, model)
+        _check_ends(graph.graph, name, model)
+        _check_precision(graph, f"models.{name}: {source.name}", variant.get("precision"))
         number = "" if not copied else f".{len(copied) + 1}"
         inside = f"{MODELS}/{Path(str(name)).name}{number}.onnx"
         (making.folder / MODELS).mkdir(exist_ok=True)
@@ -108,7 +114,7 @@ def _bring_in(making: Making, root: Path, name: str, model: Any) -> dict[str, An
     return {**model, "variants": copied}
 
 
-def _checked(source: Path, name: str) -> onnx.GraphProto:
+def _checked(source: Path, name: str) -> onnx.ModelProto:
     if not source.is_file():
         raise UsageError(f"The file of models.{name} is not there.", got=source)
     try:
@@ -133,7 +139,28 @@ def _checked(source: Path, name: str) -> onnx.GraphProto:
         raise InputError(
             f"{source.name} is not a valid graph.", got=str(exc).strip().splitlines()[0]
         ) from exc
-    return model.graph
+    return model
+
+
+def _check_precision(model: onnx.ModelProto, what: str, declared: object) -> None:
+    """Tolerances and engines are chosen by what the description says, so it has to be so."""
+    held = precision_of(model)
+    if declared in HELD and declared != held:
+        raise InputError(
+            f"{what} is not in the precision that the description gives it.",
+            got=f"{HELD[held]}, as in {held}",
+            expected=f"{declared}: {HELD[str(declared)]}",
+            remedy=f"precision: {held}, or name the file that is meant",
+        )
+
+
+def precision_of(model: onnx.ModelProto) -> str:
+    graph = onnx.shape_inference.infer_shapes(model).graph
+    if {"QuantizeLinear", "DequantizeLinear"} & {node.op_type for node in graph.node}:
+        return "int8"
+    kinds = {item.type.tensor_type.elem_type for item in graph.value_info}
+    kinds |= {item.data_type for item in graph.initializer}
+    return "fp16" if onnx.TensorProto.FLOAT16 in kinds else "fp32"
 
 
 def _check_ends(graph: onnx.GraphProto, name: str, model: Mapping[str, Any]) -> None:
@@ -172,5 +199,5 @@ def _compare_engines(making: Making, frames: Any, backends: list[str]) -> None:
         cases = parity.make_feeds(bundle, name, frames)
         expected = parity.run_in(bundle, name, cases, backends[0])
         findings = parity.compare(bundle, name, cases, expected, backends[1:])
-        parity.require_passed(findings)
+        parity.require_passed(findings, backends[0])
         making.findings += findings

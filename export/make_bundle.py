@@ -120,12 +120,13 @@ def command(
 def _from_run(folder: Path, order: Order) -> None:
     from export.build import export_run, steps_of
     from export.finished_run import FinishedRun
+    from export.parity import PYTORCH
 
     run = FinishedRun.read(folder)
     run.part(order.fold)
     with _progress(steps_of(run.recipe, order.precision)) as step:
         bundle, findings = export_run(run, order, step)
-    _report(bundle, findings)
+    _report(bundle, findings, PYTORCH)
     click.echo(
         "No threshold yet, so it scores and refers nobody. Next:\n"
         f"  dermedge operate --bundle {order.out} --predictions {folder / 'oof.csv'}"
@@ -134,6 +135,7 @@ def _from_run(folder: Path, order: Order) -> None:
 
 def _from_description(path: Path, order: Order) -> None:
     from export.imported import export_graphs, read_description, steps_of
+    from export.parity import usable_backends
 
     if order.fold is not None or order.precision != "fp32":
         raise UsageError(
@@ -143,7 +145,7 @@ def _from_description(path: Path, order: Order) -> None:
     fields = read_description(path)
     with _progress(steps_of(fields)) as step:
         bundle, findings = export_graphs(path, fields, order, step)
-    _report(bundle, findings)
+    _report(bundle, findings, f"the same graph in {usable_backends()[0]}")
     if bundle.spec.decision.threshold is None:
         click.echo(
             "No threshold yet, so it scores and refers nobody. Next:\n"
@@ -176,13 +178,13 @@ def _progress(total: int) -> Iterator[Step]:
         yield step
 
 
-def _report(bundle: LoadedBundle, findings: list[Finding]) -> None:
+def _report(bundle: LoadedBundle, findings: list[Finding], truth: str) -> None:
     from rich.console import Console
 
     from export.parity import as_table
 
     if findings:
-        Console(file=sys.stdout).print(as_table(findings))
+        Console(file=sys.stdout).print(as_table(findings, truth))
     spec = bundle.spec
     size = sum((bundle.path / file).stat().st_size for file in spec.files)
     click.echo(

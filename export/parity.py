@@ -31,6 +31,7 @@ Floats = npt.NDArray[np.float32]
 Feeds = dict[str, Floats]
 Outputs = Mapping[str, Floats]
 
+PYTORCH = "PyTorch"
 NOISE = 2  # inputs of noise, beside one for every picture
 
 LIMITS = {
@@ -159,16 +160,16 @@ def run_in(bundle: LoadedBundle, name: str, cases: Sequence[Feeds], backend: str
         return [engine.run(feeds) for feeds in cases]
 
 
-def require_passed(findings: Sequence[Finding]) -> None:
+def require_passed(findings: Sequence[Finding], truth: str = PYTORCH) -> None:
     for finding in findings:
         if not finding.passed:
             raise ParityError(
-                f"The graph of '{finding.model}' in {finding.precision} does not say what its "
-                f"network says: {finding.role} in {finding.backend}.",
+                f"The graph of '{finding.model}' in {finding.precision} does not say in "
+                f"{finding.backend} what it says in {truth}: {finding.role}.",
                 got=f"a difference of {finding.difference:.3g}",
                 expected=f"at most {finding.limit:g}",
                 remedy="--precision fp32" if finding.precision == "fp16" else
-                "another version of PyTorch or of the engine; nothing was written",
+                f"another version of {truth} or of {finding.backend}; nothing was written",
             )  # fmt: skip
 
 
@@ -186,10 +187,10 @@ def nearest_to_limit(findings: Sequence[Finding]) -> list[Finding]:
     return list(worst.values())
 
 
-def as_table(findings: Sequence[Finding]) -> Table:
+def as_table(findings: Sequence[Finding], truth: str) -> Table:
     from rich.table import Table
 
-    grid = Table(title="Largest difference from PyTorch", title_justify="left")
+    grid = Table(title=f"Largest difference from {truth}", title_justify="left")
     for heading in ("graph", "precision", "engine"):
         grid.add_column(heading)
     for heading in ("output", "difference", "limit"):

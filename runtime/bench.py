@@ -80,7 +80,7 @@ def command(
     from runtime.benchmark import Plan
 
     if camera is not None:
-        found = _measure_camera(camera, bundle or demo.BUNDLE, backend, seconds)
+        found = _measure_camera(camera, bundle or demo.BUNDLE, (backend, precision), seconds)
         _print_camera(found)
         if out is not None:
             _write(out, found)
@@ -105,7 +105,10 @@ def _head() -> dict[str, Any]:
     return {"schema": SCHEMA, "command": _as_typed(), "date": now}
 
 
-def _measure_camera(source: str, folder: Path, backend: str, seconds: float) -> dict[str, Any]:
+def _measure_camera(
+    source: str, folder: Path, how: tuple[str, str | None], seconds: float
+) -> dict[str, Any]:
+    """`how`: the backend and the precision."""
     from rich.console import Console
     from rich.progress import Progress
 
@@ -119,7 +122,7 @@ def _measure_camera(source: str, folder: Path, backend: str, seconds: float) -> 
     address = parse_address(source)
     with (
         Progress(console=Console(stderr=True), transient=True) as bar,
-        open_chain(load_bundle(folder), backend) as chain,
+        open_chain(load_bundle(folder), how[0], precision=how[1]) as chain,
         Camera(address) as camera,
     ):
         task = bar.add_task("Measuring", total=1.0)

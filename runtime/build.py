@@ -50,11 +50,17 @@ Compiler = Literal["tensorrt", "tensorrt_rtx"]
     type=click.Choice(["fp32", "fp16", "int8"]),
     help="Of the variants to build, where a model has it. Default: what each backend takes.",
 )
-@click.option("--dla", type=click.IntRange(min=0), metavar="N", help="Build for DLA core N.")
+@click.option(
+    "--dla",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Build for DLA core N, from float files: run these with infer --precision fp16.",
+)
 @click.option(
     "--calibration",
     type=click.Path(path_type=Path, file_okay=False),
-    help="A folder with a TensorRT calibration cache MODEL.cache a model, for INT8 on DLA.",
+    help="A folder with a TensorRT calibration cache MODEL.cache a model, for INT8 on DLA: "
+    "BUNDLE/calibration, where quantize wrote them.",
 )
 def command(
     bundle: Path | None,
@@ -78,6 +84,7 @@ def command(
       dermedge build --bundle bundles/ding
       dermedge build --bundle bundles/ding --workspace 1024 --models segmenter
       dermedge build --backend tensorrt_rtx --cache engines
+      dermedge build --bundle bundles/ding8 --dla 0 --calibration bundles/ding8/calibration
     """
     from runtime.backends.engine_key import BuildSettings
     from runtime.build_worker import Job
@@ -104,7 +111,7 @@ def command(
         for name in names
     ]
     _print_table(loaded, build_all(jobs), jobs[0].cache)
-    _self_test(loaded, names, chosen, cache)
+    _self_test(loaded, names, jobs[0], cache)
 
 
 def choose_compiler(backend: str) -> Compiler:
@@ -158,22 +165,24 @@ def build_all(jobs: list[Job]) -> list[Outcome]:
     return done
 
 
-def _self_test(
-    bundle: LoadedBundle, built: list[str], backend: Compiler, cache: Path | None
-) -> None:
-    """The golden images through the new engines, where they can run. A miss ends with exit 3."""
+def _self_test(bundle: LoadedBundle, built: list[str], job: Job, cache: Path | None) -> None:
+    """The golden images through the engines that `job` and its like have built, where they can
+    run. A miss ends with exit 3."""
     from runtime.backends.registry import why_unusable
     from runtime.chain import open_chain
     from runtime.host_chain import models_in_use
 
     if not set(models_in_use(bundle.spec)) <= set(built):
         return  # part of a chain is none
-    if (reason := why_unusable(backend)) is not None:
+    if job.opened_with is not None:
+        words = f"--backend {job.backend} --precision {job.opened_with}"
+        click.echo(f"To run these engines: dermedge infer {words}")
+    if (reason := why_unusable(job.backend)) is not None:
         click.echo(f"Not tried on the golden images, which needs a GPU: {reason}")
         return
     if cache is not None:
         os.environ["DERMEDGE_CACHE"] = str(cache)  # where a chain looks, as any later one must
-    with open_chain(bundle, backend):
+    with open_chain(bundle, job.backend, precision=job.opened_with):
         count = len(bundle.spec.golden)
     click.echo(f"Golden images as expected with these engines: {count}.")
 

@@ -42,6 +42,12 @@ class Job(Spec):
     ranges: Path | None = None
     force: bool = False
 
+    @property
+    def opened_with(self) -> Precision | None:
+        """The precision that a chain must be asked for to open what this builds. Engines for DLA
+        are of float files, of which those in 16 bits come first; ranges make no other file."""
+        return self.precision if self.settings.dla is None else "fp16"
+
 
 def main() -> int:
     channel = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8", buffering=1)
@@ -91,7 +97,7 @@ def variant_for(job: Job, model: ModelSpec) -> Variant:
     from runtime.backends.registry import choose_variant
 
     if job.settings.dla is None:
-        return choose_variant(job.model, model, job.backend, job.precision)
+        return choose_variant(job.model, model, job.backend, job.opened_with)
     floats = tuple(variant for variant in model.variants if variant.precision != "int8")
     if job.precision == "fp32" or not floats or (job.precision == "int8" and job.ranges is None):
         raise BackendError(
@@ -101,7 +107,8 @@ def variant_for(job: Job, model: ModelSpec) -> Variant:
             expected="fp16, or int8 with a float file and a calibration cache MODEL.cache",
             remedy="--calibration FOLDER, another --precision, or leave --dla out",
         )
-    return choose_variant(job.model, model.model_copy(update={"variants": floats}), job.backend)
+    only_floats = model.model_copy(update={"variants": floats})
+    return choose_variant(job.model, only_floats, job.backend, job.opened_with)
 
 
 def key_of(

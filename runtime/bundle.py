@@ -203,6 +203,13 @@ class Gate(Spec):
     result: GateResult | None = None
 
 
+class Release(Spec):
+    """That it may be used. runtime/releasing.py says whether the bundle still is that one."""
+
+    date: datetime
+    bundle: Sha256
+
+
 class Expected(Spec):
     """A golden image's results. A tolerance is the largest difference between engines seen."""
 
@@ -248,6 +255,7 @@ class Bundle(Spec):
     decision: Decision
     quality: dict[str, QualityLimit] = {}
     gate: Gate = Gate()
+    released: Release | None = None
     golden: tuple[Golden, ...] = ()
 
     @model_validator(mode="after")

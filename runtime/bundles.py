@@ -2,6 +2,7 @@
 
 dermedge bundle verify BUNDLE     every hash, and every golden image through its networks
 dermedge bundle show BUNDLE       classes, networks, threshold, provenance
+dermedge bundle release BUNDLE    mark it as the one to use, if its gate has passed it
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ FOLDER = click.argument("folder", metavar="BUNDLE", type=click.Path(path_type=Pa
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def command() -> None:
-    """Check a bundle, or show what is in it."""
+    """Check a bundle, show what is in it, or release it."""
 
 
 @command.command(cls=Verb)
@@ -49,6 +50,7 @@ def verify(folder: Path, backend: str, files_only: bool) -> None:
     bundle = load_bundle(folder)
     click.echo(f"{_title(bundle)}: all {len(bundle.spec.files)} files are what they should be.")
     click.echo(f"Gate: {_gate_line(bundle.spec)}.")
+    click.echo(f"Release: {_release_line(bundle.spec)}.")
     if not files_only:
         _self_test(bundle, backend)
 
@@ -90,6 +92,25 @@ def show(folder: Path, as_json: bool) -> None:
         click.echo(click.style(label.ljust(wide), bold=True) + text)
 
 
+@command.command(cls=Verb)
+@FOLDER
+def release(folder: Path) -> None:
+    """Mark a bundle as released: with today's date, in its bundle.json and on its card.
+
+    Ends with exit code 5 unless the gate has passed the bundle as it is now. Whatever is changed in
+    it later is not released any more.
+
+    \b
+    Example:
+      dermedge bundle release bundles/ding8
+    """
+    from runtime.bundle_files import load_bundle
+    from runtime.releasing import release as mark
+
+    bundle = mark(load_bundle(folder))
+    click.echo(f"{_title(bundle)}: {_release_line(bundle.spec)}.")
+
+
 def _facts(bundle: LoadedBundle) -> Iterator[tuple[str, str]]:
     spec = bundle.spec
     yield "bundle", _title(bundle)
@@ -106,6 +127,7 @@ def _facts(bundle: LoadedBundle) -> Iterator[tuple[str, str]]:
     yield "chain", " → ".join(_stages(spec))
     yield "decision", _decision_line(spec)
     yield "gate", _gate_line(spec)
+    yield "release", _release_line(spec)
     yield "golden", f"{len(spec.golden)} images"
     trained = ", ".join(f"{data.name} ({data.images} images)" for data in spec.provenance.data)
     yield "trained on", (trained or "not stated") + f", code {spec.provenance.revision}"
@@ -164,6 +186,12 @@ def _gate_line(spec: Bundle) -> str:
     from runtime.gate_state import gate_words
 
     return gate_words(spec)
+
+
+def _release_line(spec: Bundle) -> str:
+    from runtime.releasing import release_words
+
+    return release_words(spec)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ def judged_digest(spec: Bundle) -> str:
 
 
 def gate_state(spec: Bundle) -> GateState:
-    """Only `passed` may ever be released."""
+    """Only `passed` may be released: runtime/releasing.py refuses the others."""
     result = spec.gate.result
     if result is None:
         return "never gated"

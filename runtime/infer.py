@@ -72,6 +72,11 @@ board and ground. Captures go into the session store: dermedge sessions --help.
     help="auto, openvino, onnxruntime, tensorrt or tensorrt_rtx.",
 )
 @click.option(
+    "--precision",
+    type=click.Choice(["fp32", "fp16", "int8"]),
+    help="Of the files to run, where a model has it. Default: what the bundle means for it.",
+)
+@click.option(
     "--out",
     type=click.Path(path_type=Path),
     help="Where results go. [default: dermedge-results/INPUT-ID]",
@@ -120,6 +125,7 @@ def command(
     camera: str | None,
     bundle: Path | None,
     backend: str,
+    precision: str | None,
     out: Path | None,
     metadata: Path | None,
     every: float,
@@ -143,12 +149,12 @@ def command(
         read_image(image)  # ends the command here, with the reason, before anything is made
     chosen = choose_backend(backend)
     loaded = load_bundle(_demo() if bundle is None else bundle)
-    _tell_gate(loaded)
+    _tell_state(loaded)
     if camera is not None:
         _refuse_explain(explain)
         from runtime.capture.command import CameraSettings, run_camera
 
-        run_camera(camera, loaded, chosen, CameraSettings(**settings))
+        run_camera(camera, loaded, chosen, CameraSettings(precision=precision, **settings))
         return
     path = image or folder or video
     assert path is not None
@@ -156,20 +162,18 @@ def command(
         from runtime.chain import require_explain
 
         require_explain(loaded)
-    identity: dict[str, object] = {
-        "bundle": loaded.digest,
-        "backend": chosen,
-        "input": str(path.resolve()).encode("utf-8", "backslashreplace").decode(),
+    asked = {"explain": explain, "precision": precision}
+    identity = _identity(loaded, chosen, path) | {
         "metadata": _digest(metadata),
         "every": every if video else None,
-        **({"explain": True} if explain else {}),
+        **{name: value for name, value in asked.items() if value},
     }
     place = default_folder(path, identity) if out is None else out
     sources = _sources(image, folder, video, every, place)
     table = _metadata(metadata, loaded, sources)
     with open_folder(place, identity, resume) as out_folder:
         try:
-            _run(out_folder, loaded, chosen, sources, table, explain)
+            _run(out_folder, (loaded, chosen, precision), sources, table, explain)
         except KeyboardInterrupt:
             click.echo("\nThe same command carries on from here.", err=True)
             raise
@@ -209,12 +213,21 @@ def _demo() -> Path:
     return BUNDLE
 
 
-def _tell_gate(bundle: LoadedBundle) -> None:
-    """The digest in a record says which bundle it was; only this, that nobody judged it so."""
+def _tell_state(bundle: LoadedBundle) -> None:
+    """The digest in a record says which bundle it was; only this, whether anybody let it be used,
+    and that nobody judged it so."""
     from runtime.gate_state import gate_note
+    from runtime.releasing import release_words
 
+    spec = bundle.spec
+    click.echo(f"bundle {spec.name} {spec.version}: {release_words(spec)}", err=True)
     if note := gate_note(bundle.spec):
         click.echo(note, err=True)
+
+
+def _identity(bundle: LoadedBundle, backend: str, path: Path) -> dict[str, object]:
+    where = str(path.resolve()).encode("utf-8", "backslashreplace").decode()
+    return {"bundle": bundle.digest, "backend": backend, "input": where}
 
 
 def _digest(path: Path | None) -> str | None:
@@ -275,12 +288,12 @@ def _metadata(path: Path | None, bundle: LoadedBundle, sources: Sources) -> Meta
 
 def _run(
     out: OutFolder,
-    bundle: LoadedBundle,
-    backend: str,
+    what: tuple[LoadedBundle, str, str | None],
     sources: Sources,
     table: MetadataTable,
     explain: bool,
 ) -> None:
+    """`what`: the bundle, the backend and the precision."""
     from runtime.judging import MOST_CHAINS, open_chains
     from runtime.run_facts import start_facts
     from runtime.scan import scan
@@ -288,7 +301,8 @@ def _run(
 
     noun = "frame" if sources.kind == "video" else "image"
     most = 1 if sources.kind == "image" else MOST_CHAINS
-    with open_chains(bundle, backend, most=most) as chains:
+    bundle, backend, precision = what
+    with open_chains(bundle, backend, most=most, precision=precision) as chains:
         words = [Path(sys.argv[0]).name, *sys.argv[1:]]
         out.save(**start_facts(out, chains[0], shlex.join(words)))
         with ProgressView(sources.total, noun + "s") as view:

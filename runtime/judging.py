@@ -34,6 +34,7 @@ def open_chains(
     *,
     most: int = MOST_CHAINS,
     precision: str | None = None,
+    self_test: bool = True,
 ) -> Iterator[list[Chain]]:
     """As many chains as there are cores, within reason. The first one takes the self-test."""
     from runtime.backends.registry import BACKENDS, choose_backend
@@ -45,7 +46,9 @@ def open_chains(
     with ExitStack() as stack:
         yield [
             stack.enter_context(
-                open_chain(bundle, backend, not number, threads=threads, precision=precision)
+                open_chain(
+                    bundle, backend, self_test and not number, threads=threads, precision=precision
+                )
             )
             for number in range(count)
         ]

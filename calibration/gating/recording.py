@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from calibration.card_section import put_section
 from runtime.bundle_files import fields_of, load_bundle, seal
+from runtime.card_section import GATE, put_section
 from runtime.errors import UsageError
 from runtime.gate_state import judged_digest
 
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from calibration.gating.figures import Change
     from calibration.gating.findings import Findings, Flat
     from runtime.bundle_files import LoadedBundle
-
-HEADING = "## Gate"
 
 
 def record(findings: Findings) -> LoadedBundle:
@@ -36,7 +34,7 @@ def record(findings: Findings) -> LoadedBundle:
         "judged": judged,
         "report": report,
     }
-    put_section(candidate.path, HEADING, list(section_lines(findings, report)))
+    put_section(candidate.path, GATE, list(section_lines(findings, report)))
     return seal(candidate.path, fields)
 
 

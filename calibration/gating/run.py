@@ -12,7 +12,7 @@ from calibration.gating.comparable import require_threshold
 from calibration.gating.sides import Sides, pooled
 from calibration.judged import judge
 from runtime.backends.registry import PRECISIONS, choose_variant
-from runtime.errors import InputError, UsageError
+from runtime.errors import BundleError, InputError, UsageError
 from runtime.host_chain import models_in_use
 
 if TYPE_CHECKING:
@@ -69,9 +69,23 @@ class Match:
         )
         return before, after
 
+    def self_test(self, backend: str) -> str | None:
+        """Why the candidate fails its own golden images, or None. Whoever opens it would refuse it,
+        and that is a verdict as any other: it must be recorded, so it is no error here."""
+        from runtime.chain import open_chain
+        from runtime.golden import check_golden
+
+        with open_chain(self.candidate, backend, self_test=False) as chain:
+            try:
+                check_golden(chain)
+            except BundleError as error:
+                return error.one_line
+        return None
+
     def run(self, backend: str, on_each: Callable[[], None]) -> Sides:
+        """A reference that fails its golden images ends this with its BundleError."""
         before = judge(self.reference, self.table, backend, on_each, self.precision)
-        after = judge(self.candidate, self.table, backend, on_each)
+        after = judge(self.candidate, self.table, backend, on_each, self_test=False)
         thresholds = np.full(len(self.table), require_threshold(self.reference))
         segments = self.reference.spec.chain.segment is not None
         return Sides(before, after, thresholds, segments)
@@ -129,7 +143,7 @@ def _race(match: Match, backend: str) -> tuple[list[float], list[float]]:
     times: tuple[list[float], list[float]] = ([], [])
     with (
         open_chain(match.reference, backend, precision=match.precision) as before,
-        open_chain(match.candidate, backend) as after,
+        open_chain(match.candidate, backend, self_test=False) as after,
     ):
         turns = [(before, times[0]), (after, times[1])]
         for number, sample in enumerate(spread(match.table, RACED)):

@@ -11,7 +11,7 @@ from calibration.gating.evidence import Data, held_out, unseen
 from calibration.gating.figures import measure
 from calibration.gating.findings import Findings
 from calibration.gating.run import OWN_CHECK, Match, cost, run_all, spread
-from calibration.gating.verdict import Verdict, judge_figures, judge_itself
+from calibration.gating.verdict import Verdict, judge_figures, judge_itself, judge_self_tests
 from runtime.bundle import GateLimits
 
 if TYPE_CHECKING:
@@ -41,8 +41,11 @@ class Trial:
         sides = run_all(self.matches, self.backend, on_each)
         figures = measure(sides)
         checks = judge_figures(figures, self.limits)
+        tested = list(self.matches)
         if self.folds:
             checks += judge_itself(measure(self.own.run(self.backend, on_each)), self.limits)
+            tested.append(self.own)
+        failures = {match.candidate.digest[:12]: match.self_test(self.backend) for match in tested}
         return Findings(
             candidate=self.own.candidate,
             references=tuple(match.reference for match in self.matches),
@@ -54,7 +57,7 @@ class Trial:
             sides=sides,
             figures=figures,
             cost=cost(self.own, self.backend),
-            verdict=Verdict(checks),
+            verdict=Verdict((judge_self_tests(failures), *checks)),
             notes=(*self.notes, *_loosened(self.limits)),
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,6 +15,8 @@ State = Literal["passed", "lost", "too little data"]
 
 FEWEST_NEGATIVES = 50
 """An area under a curve that rests on fewer says nothing, whatever its interval."""
+
+SELF_TEST = "golden images of the candidate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,14 @@ class Verdict:
     def error(self, report: str | None = None) -> GateError:
         decisive = [check for check in self.checks if check.state == self.state]
         seen = f"; every image is in {report}" if report else "; --out REPORT lists every image"
+        if any(check.name == SELF_TEST for check in decisive):
+            return GateError(
+                "The candidate is refused: it fails its own self-test.",
+                got=self.why,
+                expected="; ".join(f"{check.name}: {check.limit}" for check in decisive),
+                remedy="quantize or export it again where it is to run, and gate what that "
+                f"writes{seen}",
+            )
         if self.state == "lost":
             return GateError(
                 "The candidate is refused: it loses more than its reference allows.",
@@ -66,6 +76,13 @@ class Verdict:
             remedy="more --data, or --folds with the bundles of `export --fold K`, whose held-out "
             "images are then pooled" + seen,
         )
+
+
+def judge_self_tests(failures: Mapping[str, str | None]) -> Check:
+    """Of every candidate's side, by digest. A device that opens such a bundle would end there."""
+    failed = [f"{digest}: {why}" for digest, why in failures.items() if why is not None]
+    return Check(SELF_TEST, "; ".join(failed) or "as expected", "within their tolerances",
+                 "lost" if failed else "passed")  # fmt: skip
 
 
 def judge_figures(figures: Figures, limits: GateLimits) -> tuple[Check, ...]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from calibration.quantising import report
+from calibration.quantising.cache import FOLDER
 from calibration.quantising.chain_check import compare_chains
 from calibration.quantising.loss import MASK, Judge
 from calibration.quantising.model import Quantised, quantise_model
@@ -19,6 +20,7 @@ from calibration.quantising.samples import Samples, list_images, take_samples
 from runtime import machine
 from runtime.backends.registry import BACKENDS, available_backends, choose_backend
 from runtime.bundle_files import LoadedBundle, fields_of, load_bundle, seal
+from runtime.card_section import drop_verdicts
 from runtime.chain import open_chain
 from runtime.errors import BackendError, BundleError, UsageError
 from runtime.golden import measure_golden
@@ -66,6 +68,8 @@ class Making:
         fields = fields_of(bundle)
         fields["created"] = datetime.now(timezone.utc).isoformat(timespec="seconds")
         fields["gate"]["result"] = None  # it was passed by other files
+        fields["released"] = None
+        drop_verdicts(folder)
         return cls(folder, fields)
 
     def add(self, name: str, made: Quantised, backends: Sequence[str]) -> None:
@@ -73,6 +77,8 @@ class Making:
         file = f"models/{name}.int8.onnx"
         (self.folder / file).parent.mkdir(exist_ok=True)
         (self.folder / file).write_bytes(made.content)
+        (self.folder / FOLDER).mkdir(exist_ok=True)
+        (self.folder / FOLDER / f"{name}.cache").write_text(made.ranges, encoding="utf-8")
         model = self.fields["models"][name]
         variant = {"precision": INT8, "file": file, "for": list(backends)}
         model["variants"] = [variant, *model["variants"]]

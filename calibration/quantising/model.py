@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import onnx
 
+from calibration.quantising.cache import cache_text, ends_of
 from calibration.quantising.loss import Judge, Loss
 from calibration.quantising.placement import find_sites
 from calibration.quantising.qdq import at_opset
@@ -36,6 +37,7 @@ Step = Callable[[str], None]
 @dataclass(frozen=True, slots=True)
 class Quantised:
     content: bytes
+    ranges: str  # of the same layers, beside the float file: for DLA
     method: str
     methods: dict[str, Loss]
     fitted: Fitted
@@ -61,12 +63,13 @@ def quantise_model(
         return "it has no layer that 8 bits would speed up"
     inputs = [site.input for site in sites]
     inputs += [site.shortcut[1] for site in sites if site.shortcut is not None]
-    seen = measure(model, list(dict.fromkeys(inputs)), judge.feeds, lambda: step("ranges"))
+    tensors = list(dict.fromkeys([*inputs, *ends_of(model, sites)]))
+    seen = measure(model, tensors, judge.feeds, lambda: step("ranges"))
     wanted = list(METHODS) if method == AUTO else [method]
     trials: dict[str, Trials] = {}
     methods: dict[str, Loss] = {}
     for name in wanted:
-        limits = {tensor: METHODS[name](magnitudes) for tensor, magnitudes in seen.items()}
+        limits = {tensor: METHODS[name](seen[tensor]) for tensor in inputs}
         trials[name] = Trials(model, sites, limits, judge)
         methods[name] = trials[name].loss()
         step(name)
@@ -75,18 +78,26 @@ def quantise_model(
     if not fitted.within_budget:
         return f"no part of it stays within its budget in 8 bits: {fitted.loss}, budget {budget:g}"
     content = trials[best].graph(fitted.kept)
+    chosen, kept = ([s for s in sites if (s.group in fitted.kept) == k] for k in (False, True))
+    limits = {name: METHODS[best](seen[name]) for name in ends_of(model, chosen, kept)}
+    ranges = cache_text(float_file(bundle, judge.model), limits)
     speeds, refused = _speeds(bundle, judge, content, backends)
     step("speed")
-    return Quantised(content, best, methods, fitted, speeds, refused)
+    return Quantised(content, ranges, best, methods, fitted, speeds, refused)
 
 
 def half_form(bundle: LoadedBundle, spec: ModelSpec, probes: Sequence[Said]) -> onnx.ModelProto:
     """The 16-bit graph that the 8-bit layers go into: the bundle's own, or made from fp32."""
+    graph = only_asked(onnx.load(str(float_file(bundle, spec))), spec)
+    if any(variant.precision == "fp16" for variant in spec.variants):
+        return graph
+    return to_half(folded(graph), probes)
+
+
+def float_file(bundle: LoadedBundle, spec: ModelSpec) -> Path:
+    """In 16 bits where there is one: what `dermedge build --dla` takes as well."""
     files = {variant.precision: variant.file for variant in spec.variants}
-    if "fp16" in files:
-        return only_asked(onnx.load(str(bundle.path / files["fp16"])), spec)
-    whole = only_asked(onnx.load(str(bundle.path / files["fp32"])), spec)
-    return to_half(folded(whole), probes)
+    return bundle.path / (files["fp16"] if "fp16" in files else files["fp32"])
 
 
 def only_asked(model: onnx.ModelProto, spec: ModelSpec) -> onnx.ModelProto:

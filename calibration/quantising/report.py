@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
-from calibration.card_section import put_section
 from calibration.quantising.record import CalibrationRecord, ModelRecord, TuningRecord
+from runtime.card_section import put_section
 
 CSV, PLOT = "sensitivity.csv", "sensitivity.png"
 HEADING = "## Precision"

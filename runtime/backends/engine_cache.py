@@ -48,7 +48,7 @@ class EngineCache:
                 self.folder.chmod(0o700)
             probe = self.folder / f".writable{PARTIAL}"
             probe.write_bytes(b"x")
-            probe.unlink()
+            probe.unlink(missing_ok=True)  # another builder's clearing up may have been first
         except OSError as exc:
             raise _unwritable(self.folder, exc) from exc
 

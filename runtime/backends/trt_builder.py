@@ -49,7 +49,7 @@ class Made:
     plan: bytes
     layers: list[Layer]
     timings: bytes | None
-    checked_on: CheckedOn  # the engine where the builder says what it made of the network
+    checked_on: CheckedOn  # the engine, where the builder tells enough of its layers
 
 
 @dataclass
@@ -95,8 +95,9 @@ def build_plan(flavour: Flavour, order: Order, step: Step = lambda phase, share:
     built = reported(log.layers)
     checked_on: CheckedOn = "nothing" if on_dla else "network"
     if built and not on_dla:
-        check_engine(order.file, order.precision, multiplying(layers), built)
-        checked_on = "engine"
+        typed = multiplying(layers)
+        if check_engine(order.file, order.precision, typed, built):
+            checked_on = "engine"
     return Made(
         plan=bytes(serialised),
         layers=layers,

@@ -31,6 +31,7 @@ VARIABLE = "DERMEDGE_CAMERA"  # of the environment: an address, where none is gi
 class CameraSettings:
     """What --camera is given beside it, under the names of the options."""
 
+    precision: str | None
     frames: int
     profile: Path | None
     store: Path | None
@@ -71,7 +72,7 @@ def run_camera(source: str, bundle: LoadedBundle, backend: str, settings: Camera
     with Store(settings.store or default_store(), settings.key, limits) as store:
         store.apply_limits()
         # The camera first: its reader starts while the engines load.
-        with camera, open_chain(bundle, backend) as chain:
+        with camera, open_chain(bundle, backend, precision=settings.precision) as chain:
             journal.note("started", bundle=bundle.spec.name, digest=bundle.digest)
             session = store.begin(
                 {

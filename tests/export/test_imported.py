@@ -10,12 +10,12 @@ import numpy as np
 import onnx
 import pytest
 import yaml
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from export.make_bundle import EPILOG
 from runtime.bundle_files import load_bundle
 from runtime.chain import open_chain
-from tests.bundle_factory import bundle_fields, picture, write_models
+from tests.bundle_factory import WEIGHTS, bundle_fields, member, picture, write_models
 from tests.export.conftest import export
 
 Fields = dict[str, Any]
@@ -46,6 +46,8 @@ def test_graphs_become_a_bundle_that_runs(graphs: Path, tmp_path: Path) -> None:
         copied = (bundle.path / "models" / f"{name}.onnx").read_bytes()
         assert copied == (graphs / "models" / f"{name}.onnx").read_bytes()
     assert "parity.fp32.onnxruntime.member_a.probabilities" in bundle.spec.provenance.metrics
+    assert "Largest difference from the same graph in openvino" in " ".join(done.output.split())
+    assert "PyTorch" not in done.output
     assert "brought in" in (bundle.path / "card.md").read_text(encoding="utf-8")
     with open_chain(bundle, "onnxruntime") as chain:
         assert chain.process(picture()).status == "ok"
@@ -100,6 +102,54 @@ def test_what_is_no_description(tmp_path: Path, text: str) -> None:
     done = export("--onnx", file, "--out", tmp_path / "bundle")
     assert done.exit_code == 2
     assert "The description" in done.output
+
+
+def quantised(file: Path) -> None:
+    model = onnx.load(str(file))
+    nodes, first = model.graph.node, model.graph.node[0]
+    scale = numpy_helper.from_array(np.float32(0.01), "scale")
+    zero = numpy_helper.from_array(np.int8(0), "zero")
+    model.graph.initializer.extend([scale, zero])
+    source = first.input[0]
+    first.input[0] = "image_dq"
+    nodes.insert(0, helper.make_node("QuantizeLinear", [source, "scale", "zero"], ["image_q"]))
+    nodes.insert(
+        1, helper.make_node("DequantizeLinear", ["image_q", "scale", "zero"], ["image_dq"])
+    )
+    onnx.save(model, str(file))
+
+
+def halved(file: Path) -> None:
+    onnx.save(member(WEIGHTS["member_a"], half=True), str(file))
+
+
+@pytest.mark.parametrize(
+    ("declared", "made", "held"),
+    [("int8", None, "fp32"), ("fp16", None, "fp32"), ("fp32", halved, "fp16"),
+     ("int8", halved, "fp16"), ("fp32", quantised, "int8"), ("fp16", quantised, "int8")],
+)  # fmt: skip
+def test_a_graph_in_another_precision_than_described_is_refused(
+    graphs: Path, tmp_path: Path, declared: str, made: Callable[[Path], None] | None, held: str
+) -> None:
+    if made is not None:
+        made(graphs / "models" / "member_a.onnx")
+    change = put("models.member_a.variants.0.precision", declared)
+    done = export("--onnx", describe(graphs, change), "--out", tmp_path / "bundle")
+    assert done.exit_code == 2, done.output
+    assert "member_a.onnx is not in the precision" in done.output
+    assert f"precision: {held}" in done.output
+
+
+@pytest.mark.parametrize(("precision", "made"), [("fp16", halved), ("int8", quantised)])
+def test_a_graph_in_the_precision_described_is_taken(
+    graphs: Path, tmp_path: Path, precision: str, made: Callable[[Path], None]
+) -> None:
+    made(graphs / "models" / "member_a.onnx")
+    change = put("models.member_a.variants.0.precision", precision)
+    done = export("--onnx", describe(graphs, change), "--out", tmp_path / "bundle")
+    assert done.exit_code == 0, done.output
+    (variant,) = load_bundle(tmp_path / "bundle").spec.models["member_a"].variants
+    assert variant.precision == precision
 
 
 def save_apart(file: Path) -> None:

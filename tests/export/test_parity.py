@@ -67,7 +67,7 @@ def test_the_table_and_the_card_show_the_output_nearest_to_its_limit() -> None:
     ]  # fmt: skip
     assert [f.role for f in parity.nearest_to_limit(findings)] == ["probabilities"]
     assert parity.metrics(findings)["parity.fp32.openvino.net.logits"] == 1e-4
-    assert parity.as_table(findings).row_count == 1
+    assert parity.as_table(findings, "PyTorch").row_count == 1
 
 
 def test_inputs_are_what_the_graphs_take(bundle: LoadedBundle) -> None:

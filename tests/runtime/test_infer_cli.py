@@ -104,6 +104,25 @@ def test_one_image(bundle: Path) -> None:
     assert len(records_in(out)) == 1
 
 
+def test_another_precision_is_another_run(tmp_path: Path) -> None:
+    write_pictures(Path("in"), 1)
+    made = make_bundle(tmp_path / "b")
+    fields = fields_of(made)
+    (made.path / "models" / "half.onnx").write_bytes(b"of 16 bits")
+    variants = fields["models"]["member_a"]["variants"]
+    variants.append({"precision": "fp16", "file": "models/half.onnx"})
+    seal(made.path, fields)
+    arguments = ("--image", "in/p000.png", "--bundle", made.path)
+    for precision in ((), ("--precision", "fp16")):
+        assert infer(*arguments, *precision).exit_code == 0
+    runs = [
+        records_in(out)[0]["backend"]["precision"] for out in Path("dermedge-results").iterdir()
+    ]
+    assert {run["member_a"] for run in runs} == {"fp32", "fp16"}
+    assert {run["member_b"] for run in runs} == {"fp32"}
+    assert infer(*arguments, "--precision", "int4").exit_code == 2
+
+
 def write_video(file: str) -> None:
     writer = cv2.VideoWriter(file, cv2.VideoWriter.fourcc(*"MJPG"), 10, (160, 120))
     if not writer.isOpened():

@@ -223,3 +223,18 @@ def test_this_machine_is_told_by_its_driver(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr("runtime.machine.gpus", none)
     assert this_home() == Home(gpu="none", capability="none")
+
+
+def test_another_builder_may_clear_up_what_this_one_tries_the_folder_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two that begin at once try the folder with one file: it may be gone before it is removed."""
+    write = Path.write_bytes
+
+    def cleared(path: Path, content: bytes) -> int:
+        written = write(path, content)
+        path.unlink()
+        return written
+
+    monkeypatch.setattr(Path, "write_bytes", cleared)
+    EngineCache(tmp_path).prepare()

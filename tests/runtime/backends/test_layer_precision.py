@@ -26,7 +26,7 @@ FLOAT_END = Layer("end", "SOFTMAX", "fp32")
 
 def row(name: str, kind: str, key: str = "Format/Datatype", **others: Any) -> dict[str, Any]:
     tensor = {"Name": "x", "Dimensions": [1, 8, 8, 8], key: kind}
-    return {"Name": name, "LayerType": "CaskConvolution", "Inputs": [tensor], **others}
+    return {"Name": name, "LayerType": "CaskConvolution", "Inputs": [tensor]} | others
 
 
 OF_TEN = {
@@ -130,8 +130,43 @@ def test_a_network_in_another_precision_is_an_error(asked: str, layers: list[Lay
 
 
 def test_an_engine_that_keeps_to_its_network_passes() -> None:
-    check_engine("m.onnx", "int8", {"conv": "fp16", "dense": "int8"}, SAME)
-    check_engine("m.onnx", "fp32", {"end": "fp32"}, SAME[2:])
+    assert check_engine("m.onnx", "int8", {"conv": "fp16", "dense": "int8"}, SAME)
+    assert check_engine("m.onnx", "fp32", {"end": "fp32"}, SAME[2:])
+
+
+def test_an_engine_whose_layers_have_other_names_was_not_checked() -> None:
+    typed = {f"layer{number}": "fp16" for number in range(8)}
+    assert not check_engine("m.onnx", "fp16", {"another": "fp16"}, SAME)
+    assert not check_engine("m.onnx", "fp16", {}, SAME)
+    assert not check_engine("m.onnx", "fp16", typed | {"conv": "fp16"}, SAME)
+    nearly = [Built(frozenset(typed), frozenset({"fp16"}))]
+    assert check_engine("m.onnx", "fp16", typed | {"dropped": "fp16"}, nearly)
+    silent = [Built(row.nodes, frozenset()) for row in SAME]
+    assert not check_engine("m.onnx", "fp16", {"conv": "fp16"}, silent)
+
+
+@pytest.mark.parametrize("asked", ["int8", "fp16"])
+def test_kernels_of_which_none_has_the_type_asked_for_are_an_error(asked: str) -> None:
+    with pytest.raises(BackendError, match="another precision"):
+        check_engine("m.onnx", asked, {"another": asked}, SAME[2:])
+
+
+BLOCK = "{ForeignNode[conv...end]}"
+AS_TOLD = row(BLOCK, "Row major linear FP32", LayerType="Myelin", Metadata="[ONNX Layer: conv]")
+AS_PRINTED = (
+    f"Name: {BLOCK}, LayerType: Myelin, Inputs: [ {{ Name: x, Datatype: Float }}], "
+    "Outputs: [], Metadata: [ONNX Layer: conv]\n"
+)
+
+
+@pytest.mark.parametrize("built", [inspected({"Layers": [AS_TOLD]}), reported(AS_PRINTED)])
+def test_of_a_block_only_the_ends_are_told(built: list[Built]) -> None:
+    """What it computes in between may well be what was asked for: that is neither."""
+    assert [(row.block, row.types) for row in built] == [(True, {"fp32"})]
+    assert not check_engine("m.onnx", "fp16", {"conv": "fp16"}, built)
+    assert not check_engine("m.onnx", "fp32", {"conv": "fp32"}, built)
+    beside = [*built, Built(frozenset({"end"}), frozenset({"fp32"}))]
+    assert not check_engine("m.onnx", "fp16", {"conv": "fp16"}, beside)
 
 
 @pytest.mark.parametrize(

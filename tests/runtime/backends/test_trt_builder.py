@@ -96,14 +96,19 @@ def test_every_graph_of_the_tiny_bundle(rtx: Flavour, graph: onnx.ModelProto) ->
     assert set(counted(made.layers)) == {"fp32"}
 
 
-@pytest.mark.parametrize("name", DEMO.spec.models)
-def test_every_graph_of_the_demo_bundle(rtx: Flavour, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "precision"),
+    [(name, file.precision) for name, one in DEMO.spec.models.items() for file in one.variants],
+)
+def test_every_file_of_the_demo_bundle(rtx: Flavour, name: str, precision: str) -> None:
     model = DEMO.spec.models[name]
-    variant, outputs = model.variants[0], tuple(output.name for output in model.outputs)
+    (variant,) = (file for file in model.variants if file.precision == precision)
+    outputs = tuple(output.name for output in model.outputs)
     content = (BUNDLE / variant.file).read_bytes()
-    made = build_plan(rtx, Order(variant.file, content, variant.precision, outputs=outputs))
+    made = build_plan(rtx, Order(variant.file, content, precision, outputs=outputs))
     assert made.plan
-    assert variant.precision in counted(made.layers)
+    assert precision in counted(made.layers)
+    assert made.checked_on == "engine"
 
 
 def test_only_what_is_asked_for_is_built(rtx: Flavour) -> None:

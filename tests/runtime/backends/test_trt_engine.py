@@ -16,7 +16,7 @@ import pytest
 from runtime.backends import registry, trt_engine
 from runtime.backends.base import Graph
 from runtime.backends.engine_cache import EngineCache
-from runtime.backends.engine_key import PlanRecord
+from runtime.backends.engine_key import BuildSettings, PlanRecord
 from runtime.backends.trt_engine import TensorRtEngine
 from runtime.backends.trt_flavours import Flavour, flavour
 from runtime.errors import BackendError, DermedgeError
@@ -45,15 +45,21 @@ def gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Gpu:
 def open_engine(gpu: Gpu, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Opener:
     """Opens an engine of one generation, whose plan lies in the cache as if built before."""
 
-    def opened(generation: str = "10.3", kind: str = "HALF", asked: str = "fp16") -> TensorRtEngine:
+    def opened(
+        generation: str = "10.3",
+        kind: str = "HALF",
+        asked: str = "fp16",
+        settings: BuildSettings | None = None,
+    ) -> TensorRtEngine:
         module, _ = library(generation)
         monkeypatch.setattr(trt_engine, "flavour", lambda name: Flavour(name, module))
         graph = Graph("m", "models/m.onnx", asked, ONNX, written(tmp_path, ONNX), 2)
         content = plan(kind)
+        key = trt_engine._key(graph, Flavour("tensorrt", module))
         record = PlanRecord(
             model="m",
             file="models/m.onnx",
-            key=trt_engine._key(graph, Flavour("tensorrt", module)),
+            key=key.model_copy(update={"settings": settings or BuildSettings()}),
             plan=hashlib.sha256(content).hexdigest(),
             bytes=len(content),
             built=datetime.now(timezone.utc),
@@ -109,6 +115,37 @@ def test_times_are_of_the_gpus_clock(open_engine: Opener) -> None:
         assert times.pop("enqMs") >= 0  # the host's clock
         assert times == {"h2dMs": 1.0, "computeMs": 1.0, "d2hMs": 1.0}
         assert engine.timed_with.keys() == {"graph", "transfers", "spin_wait"}
+
+
+def test_staging_is_no_part_of_the_way_up(
+    open_engine: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feed = np.arange(4, dtype=np.float32)[None] + 1
+    order: list[str] = []
+    with open_engine() as engine:
+        driver = engine._cuda
+        record, copy = driver.Event.record, driver.memcpy_htod_async
+
+        def recorded(event: Any, stream: Any) -> None:
+            order.append("staged" if (engine._host["image"] == feed).all() else "not staged")
+            record(event, stream)
+
+        def copied(*given: Any) -> None:
+            order.append("copied")
+            copy(*given)
+
+        monkeypatch.setattr(driver.Event, "record", recorded)
+        monkeypatch.setattr(driver, "memcpy_htod_async", copied)
+        engine._host["image"][:] = 0
+        engine.run_timed({"image": feed})
+    assert order == ["staged", "copied", "staged", "staged", "staged"]
+
+
+def test_an_engine_for_dla_is_found_and_says_what_it_computes_in(open_engine: Opener) -> None:
+    with open_engine(settings=BuildSettings(dla=1)) as engine:
+        assert (engine._runtime.DLA_core, engine.precision) == (1, "fp16")
+    with open_engine(settings=BuildSettings(dla=0, ranges="0" * 64)) as engine:
+        assert (engine._runtime.DLA_core, engine.precision) == (0, "int8")
 
 
 @pytest.mark.parametrize("call", ["set_input_shape", "set_tensor_address", "execute_async_v3"])
