@@ -18,6 +18,8 @@ EPILOG = """\b
 Examples:
   dermedge gate --reference B --candidate B8 --data clinic/labels.csv --out report
   dermedge gate --folds Q0 Q1 Q2 --candidate B8 --data isic2017
+  dermedge gate --folds Q0 Q1 Q2 --originals R0 --originals R1 --originals R2 --originals R \\
+      --candidate B8 --data isic2017
   dermedge gate --reference B --candidate B8 --data ham --map nv=nevus --map mel=melanoma
 
 Exit code 0: passed. 5: refused, because it loses more than the reference's limits allow, fails
@@ -28,7 +30,9 @@ to be believed.
 With --folds each bundle is made by `export --fold K`, `operate`, `quantize` and, where the
 candidate was, `finetune`. Its float files are the reference, its quantised ones the candidate, its
 held-out images the data. The verdict is then on the candidate's fold twins; the candidate itself is
-only held against its own float files.
+only held against its own float files. Those have 16 bits where it was exported so: to hold 8 bits
+against 32, name as --originals what `export --precision fp32` and `operate` make of each fold and
+of the run.
 """
 PATH = click.Path(path_type=Path)
 
@@ -38,6 +42,12 @@ PATH = click.Path(path_type=Path)
 @click.option("--candidate", required=True, type=PATH, help="The bundle to be judged.")
 @click.option("--folds", multiple=True, type=PATH, help="Instead: bundles of a run's folds.")
 @click.argument("more", nargs=-1, type=PATH, metavar="[FOLD]...")
+@click.option(
+    "--originals",
+    multiple=True,
+    type=PATH,
+    help="With --folds: the same folds and the run in 32 bits, as the reference.",
+)
 @click.option("--data", required=True, multiple=True, type=PATH, help="Labelled images.")
 @click.option(
     "--map",
@@ -51,8 +61,8 @@ PATH = click.Path(path_type=Path)
 @click.option("--out", type=PATH, help="A folder for gate.html and gate.json.")
 def command(
     reference: Path | None, candidate: Path, folds: tuple[Path, ...], more: tuple[Path, ...],
-    data: tuple[Path, ...], mapping: tuple[str, ...], split: str | None, backend: str,
-    out: Path | None,
+    originals: tuple[Path, ...], data: tuple[Path, ...], mapping: tuple[str, ...],
+    split: str | None, backend: str, out: Path | None,
 ) -> None:  # fmt: skip
     """Hold a candidate bundle against its reference and refuse it if it lost too much."""
     from calibration.gating.evidence import open_data
@@ -64,16 +74,17 @@ def command(
     from runtime.backends.registry import choose_backend
     from runtime.bundle_files import load_bundle
 
-    _require_one_way(reference, folds, more)
+    _require_one_way(reference, folds, more, originals)
     bundle = load_bundle(candidate)
     references = [load_bundle(path) for path in ((reference,) if reference else (*folds, *more))]
-    _require_writable([bundle, *references], out)
+    first = [load_bundle(path) for path in originals]
+    _require_writable([bundle, *references, *first], out)
     known = open_data(data, bundle.spec.classes, parse_map(mapping), split)
     backend = choose_backend(backend)
     if reference is not None:
         trial = against_reference(references[0], bundle, known, backend)
     else:
-        trial = among_folds(references, bundle, known, backend)
+        trial = among_folds(references, bundle, known, backend, first)
     with progress(trial.images) as on_each:
         findings = trial.run(on_each)
     show(findings)
@@ -85,13 +96,22 @@ def command(
 
 
 def _require_one_way(
-    reference: Path | None, folds: tuple[Path, ...], more: tuple[Path, ...]
+    reference: Path | None,
+    folds: tuple[Path, ...],
+    more: tuple[Path, ...],
+    originals: tuple[Path, ...],
 ) -> None:
     if (reference is None) == (not folds):
         raise UsageError(
             "The gate needs a reference, or the bundles of folds.",
             got="both" if folds else "neither",
             expected="--reference B, or --folds Q0 Q1 Q2",
+        )
+    if originals and not folds:
+        raise UsageError(
+            "Originals take the place of the folds' float files.",
+            expected="--folds Q0 Q1 Q2 with --originals",
+            remedy="for one bundle, name its original with --reference",
         )
     if more and not folds:
         raise UsageError(

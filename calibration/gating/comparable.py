@@ -84,6 +84,36 @@ def require_twins(folds: Sequence[LoadedBundle], candidate: LoadedBundle, backen
         )
 
 
+def pair_originals(
+    originals: Sequence[LoadedBundle], bundles: Sequence[LoadedBundle]
+) -> list[LoadedBundle | None]:
+    """For each bundle what it was made from; None everywhere where no originals are named."""
+    if not originals:
+        return [None] * len(bundles)
+    by_fold = {each.spec.provenance.fold: each for each in originals}
+    wanted = [bundle.spec.provenance.fold for bundle in bundles]
+    if len(by_fold) != len(originals) or by_fold.keys() != set(wanted):
+        raise UsageError(
+            "The originals are not those of the folds and of the candidate.",
+            got=", ".join(_fold(each.spec.provenance.fold) for each in originals),
+            expected=f"one each: {', '.join(map(_fold, wanted))}",
+            remedy="dermedge export --run RUN [--fold K] --precision fp32 --out R, then operate",
+        )
+    found = [by_fold[number] for number in wanted]
+    for original, bundle in zip(found, bundles, strict=True):
+        require_pair(original, bundle)
+        if original.spec.provenance.held_out != bundle.spec.provenance.held_out:
+            raise GateError(
+                f"{original.path} holds other images out than {bundle.path}.",
+                expected="the same fold of the same run",
+            )
+    return list(found)
+
+
+def _fold(number: int | None) -> str:
+    return "the whole run" if number is None else f"fold {number}"
+
+
 def _system(one: Bundle, other: Bundle) -> list[str]:
     found = [
         _said(name, getattr(one, name), getattr(other, name))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from calibration.judged import Floats
 from train.data.metrics import auc, mean_auc, ranked_classes
 
 NAN = float("nan")
+OF_CLASS = "auc of "
 Figure = Callable[[Rows], tuple[float, float]]
 """Of both sides, on some rows."""
 
@@ -50,6 +52,7 @@ class Figures:
     specificity: Change
     auc: Change
     mean_auc: Change | None  # where there are more than two classes
+    class_aucs: Mapping[str, Change]  # each against the rest, for people; empty where there are two
     flips: int
     flips_bound: float
     change_p99: float
@@ -109,6 +112,11 @@ def measure(sides: Sides) -> Figures:
         ),
         auc=change("auc"),
         mean_auc=change("mean_auc") if "mean_auc" in measures else None,
+        class_aucs={
+            name.removeprefix(OF_CLASS): change(name)
+            for name in measures
+            if name.startswith(OF_CLASS)
+        },
         flips=flips,
         flips_bound=binomial_upper(flipped_groups, known_groups) if known_groups else 1.0,
         change_p99=float(np.nanquantile(changes, 0.99)) if worst is not None else NAN,
@@ -175,7 +183,19 @@ def _measures(sides: Sides) -> Mapping[str, Figure]:
     found: dict[str, Figure] = {"sensitivity": sensitivity, "auc": of_score}
     if len(sides.reference.classes) > 2 and there:
         found["mean_auc"] = of_all
+        for code, name in enumerate(sides.reference.classes):
+            found[OF_CLASS + name] = partial(_of_class, sides, code)
     return found | ({"masks": masks} if sides.segments else {})
+
+
+def _of_class(sides: Sides, code: int, rows: Rows) -> tuple[float, float]:
+    rows = rows[sides.both[rows]]
+    of_it = sides.reference.targets[rows] == code
+    one, other = (
+        auc(of_it, judged.probabilities[rows, code])
+        for judged in (sides.reference, sides.candidate)
+    )
+    return one, other
 
 
 def _drawn_losses(sides: Sides, measures: Mapping[str, Figure]) -> dict[str, Floats]:

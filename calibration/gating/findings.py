@@ -38,6 +38,7 @@ class Findings:
     candidate: LoadedBundle
     references: tuple[LoadedBundle, ...]
     folds: bool
+    originals: bool
     backend: str
     precisions: tuple[str, str]
     data: str
@@ -90,6 +91,11 @@ class Findings:
             **_sides_of("specificity", figures.specificity),
             **_sides_of("auc", figures.auc),
             **(_sides_of("mean_auc", figures.mean_auc) if figures.mean_auc else {}),
+            **{
+                key: value
+                for name, change in figures.class_aucs.items()
+                for key, value in _sides_of(f"auc.{name}", change).items()
+            },
             "flips": figures.flips,
             "flips.bound": figures.flips_bound,
             "probability_change.p99": figures.change_p99,

@@ -11,7 +11,7 @@ from calibration.gating.drawings import Point, differences, histogram, scatter
 from runtime.out_folder import write_whole
 from runtime.reporting.document import asset, head
 from runtime.reporting.markup import Child, Markup, el, facts_list
-from runtime.reporting.wording import count
+from runtime.reporting.wording import count, plain
 
 if TYPE_CHECKING:
     from calibration.gating.figures import Change
@@ -81,6 +81,7 @@ def _sides(findings: Findings) -> Markup:
                (f"AUC of {findings.sides.reference.score}", figures.auc)]  # fmt: skip
     if figures.mean_auc is not None:
         changes.append(("Mean AUC", figures.mean_auc))
+    changes += [(f"AUC, {plain(name)}", area) for name, area in figures.class_aucs.items()]
     rows = [(name, *_change(change)) for name, change in changes]
     rows.append(("Time of an image", f"{cost.reference_ms:.1f} ms", f"{cost.candidate_ms:.1f} ms",
                  f"×{cost.time_ratio:.2f}"))  # fmt: skip

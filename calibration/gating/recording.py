@@ -9,6 +9,7 @@ from runtime.bundle_files import fields_of, load_bundle, seal
 from runtime.card_section import GATE, put_section
 from runtime.errors import UsageError
 from runtime.gate_state import judged_digest
+from runtime.reporting.wording import plain
 
 if TYPE_CHECKING:
     from calibration.gating.figures import Change
@@ -48,7 +49,12 @@ def _refused_before(candidate: LoadedBundle, judged: str) -> int:
 
 def section_lines(findings: Findings, report: Flat) -> Iterator[str]:
     figures, cost = findings.figures, findings.cost
-    sides = "its fold twins' float files" if findings.folds else "the bundle it was made from"
+    sides = "the bundle it was made from"
+    if findings.folds:
+        before = findings.precisions[0]
+        sides = (
+            f"its fold twins in {before}" if findings.originals else "its fold twins' float files"
+        )
     if findings.verdict.passed:
         yield f"**Passed** against {sides}, on {findings.data} with {findings.backend}."
     else:
@@ -73,6 +79,8 @@ def section_lines(findings: Findings, report: Flat) -> Iterator[str]:
     yield _row(f"AUC of {findings.sides.reference.score}", figures.auc)
     if figures.mean_auc is not None:
         yield _row("mean AUC", figures.mean_auc)
+    for name, change in figures.class_aucs.items():
+        yield _row(f"AUC, {plain(name)}", change)
     yield (
         f"| size | {cost.reference_bytes / 1e6:.2f} MB | {cost.candidate_bytes / 1e6:.2f} MB "
         f"| ×{cost.size_ratio:.2f} |"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from calibration.gating.comparable import require_pair, require_twins
+from calibration.gating.comparable import pair_originals, require_pair, require_twins
 from calibration.gating.evidence import Data, held_out, unseen
 from calibration.gating.figures import measure
 from calibration.gating.findings import Findings
@@ -30,6 +30,7 @@ class Trial:
     limits: GateLimits
     backend: str
     notes: tuple[str, ...]
+    originals: bool = False  # the reference of folds: other bundles, not their own float files
 
     @property
     def images(self) -> int:
@@ -50,6 +51,7 @@ class Trial:
             candidate=self.own.candidate,
             references=tuple(match.reference for match in self.matches),
             folds=self.folds,
+            originals=self.originals,
             backend=self.backend,
             precisions=self.own.precisions(self.backend),
             data=self.data,
@@ -75,24 +77,36 @@ def against_reference(
 
 
 def among_folds(
-    folds: Sequence[LoadedBundle], candidate: LoadedBundle, data: Data, backend: str
+    folds: Sequence[LoadedBundle],
+    candidate: LoadedBundle,
+    data: Data,
+    backend: str,
+    originals: Sequence[LoadedBundle] = (),
 ) -> Trial:
     """Fold bundles made as the candidate was, each with its float side and its own images.
 
     They share no weights with the candidate, so it is also held against its own float side: a
-    network that was spoilt in it alone would not show in its twins.
+    network that was spoilt in it alone would not show in its twins. `originals`, exported of the
+    same folds and of the whole run, take the place of the float sides.
     """
     require_twins(folds, candidate, backend)
-    matches = tuple(Match.within(fold, held_out(data, fold)) for fold in folds)
+    before = pair_originals(originals, [*folds, candidate])
     aside = data.only(frozenset(data.table.ids) - data.learned_from(candidate))
-    own = Match.within(candidate, spread(aside if len(aside) else data.table, OWN_CHECK))
+    beside = spread(aside if len(aside) else data.table, OWN_CHECK)
+    tables = [*(held_out(data, fold) for fold in folds), beside]
+    *pairs, own = (
+        Match.within(bundle, table) if original is None else Match(original, bundle, table)
+        for original, bundle, table in zip(before, [*folds, candidate], tables, strict=True)
+    )
+    matches = tuple(pairs)
     for match in (*matches, own):
         match.require_difference(backend)
-    limits = strictest([bundle.spec.gate.limits for bundle in (*folds, candidate)])
+    limits = strictest([bundle.spec.gate.limits for bundle in (*originals, *folds, candidate)])
     notes = [f"Judged: {len(folds)} fold twins of the candidate, each on its held-out images."]
     if not len(aside):
         notes.append("The candidate itself is held against images that it was fine-tuned on.")
-    return Trial(matches, own, True, data.name, limits, backend, (*data.notes, *notes))
+    said = (*data.notes, *notes)
+    return Trial(matches, own, True, data.name, limits, backend, said, bool(originals))
 
 
 def strictest(limits: Sequence[GateLimits]) -> GateLimits:

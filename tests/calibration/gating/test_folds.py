@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -48,8 +50,12 @@ def candidate(made: Path, tmp_path: Path) -> LoadedBundle:
     return quantised(load_bundle(made / "B"), tmp_path / "B8")
 
 
-def gate(candidate: LoadedBundle, data: Path, *folds: Path) -> Result:
+def gate(
+    candidate: LoadedBundle, data: Path, *folds: Path, originals: Sequence[Path] = ()
+) -> Result:
     words = ["--candidate", candidate.path, "--data", data, "--folds", *folds]
+    for original in originals:
+        words += ["--originals", original]
     return CliRunner().invoke(command, [*map(str, words), "--backend", "openvino"])
 
 
@@ -120,6 +126,40 @@ def test_held_out_ids_of_other_data_name_nothing(
 def test_bundles_of_one_precision_hold_one_side(made: Path, clinic: Path) -> None:
     result = gate(load_bundle(made / "B"), clinic, made / "F0", made / "F1")
     assert (result.exit_code, "run the same files" in result.stderr) == (2, True)
+
+
+def test_originals_take_the_place_of_the_float_files(
+    made: Path, candidate: LoadedBundle, clinic: Path, tmp_path: Path
+) -> None:
+    twins, originals = (made / "Q0", made / "Q1"), [made / "F1", made / "B", made / "F0"]
+    result = gate(candidate, clinic, *twins, originals=originals)
+    assert result.exit_code == 0, result.stderr
+    assert "its fold twins in fp32" in (candidate.path / "card.md").read_text()
+    after = load_bundle(candidate.path).spec.gate.result
+    assert after is not None
+    assert after.reference != candidate.digest
+    few = gate(candidate, clinic, *twins, originals=originals[:2])
+    assert (few.exit_code, "one each: fold 0, fold 1, the whole run" in few.stderr) == (2, True)
+    other = changed(
+        load_bundle(shutil.copytree(made / "F0", tmp_path / "F0")), decision={"temperature": 1.5}
+    )
+    result = gate(candidate, clinic, *twins, originals=[other.path, *originals[:2]])
+    assert (result.exit_code, "decision.temperature" in result.stderr) == (5, True)
+    alone = CliRunner().invoke(
+        command,
+        [*map(str, ("--candidate", candidate.path, "--data", clinic)),
+         *map(str, ("--reference", made / "B", "--originals", made / "F0"))],
+    )  # fmt: skip
+    assert (alone.exit_code, "name its original with --reference" in alone.stderr) == (2, True)
+
+
+def test_originals_show_what_16_bits_hid(
+    made: Path, candidate: LoadedBundle, clinic: Path, tmp_path: Path
+) -> None:
+    spoilt = quantised(load_bundle(made / "F1"), tmp_path / "F1", 4.0)
+    originals = [made / "F0", spoilt.path, made / "B"]
+    result = gate(candidate, clinic, made / "Q0", made / "Q1", originals=originals)
+    assert result.exit_code == 5
 
 
 def test_a_fold_that_was_quantised_on_its_own_images_is_no_evidence(

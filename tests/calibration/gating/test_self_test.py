@@ -72,3 +72,12 @@ def test_of_folds_each_twin_is_tested(clinic: Path, tmp_path: Path) -> None:
     assert f"{bad.digest[:12]}: The self-test failed on golden/dark.png" in result.stderr
     assert folds[1].digest[:12] not in result.stderr
     assert gate_state(load_bundle(candidate.path).spec) == "refused"
+
+
+def test_golden_images_cannot_be_left_out(clinic: Path, tmp_path: Path) -> None:
+    reference = write_reference(tmp_path / "B")
+    bare = quantised(reference, tmp_path / "B8")
+    bare = seal(bare.path, fields_of(bare) | {"golden": []})
+    result = gate(bare, clinic, "--reference", reference.path)
+    assert result.exit_code == 5
+    assert "it has 0 golden images" in result.stderr
