@@ -57,8 +57,8 @@ def test_the_demos_8_bits_pass_and_one_spoilt_backbone_does_not(
     refused = gate(reference, bad, phantoms)
     assert refused.exit_code == 5, refused.output
     card = (bad / "card.md").read_text(encoding="utf-8")
-    (row,) = [line for line in card.splitlines() if f"({MODEL})" in line]
-    assert row.endswith("| lost |"), "whatever its golden images say"
+    rows = [line for line in card.splitlines() if f"({MODEL})" in line]
+    assert any(row.endswith("| lost |") for row in rows), "whatever its golden images say"
     assert gate_state(load_bundle(bad).spec) == "refused"
 
 
