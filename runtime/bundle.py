@@ -186,6 +186,7 @@ class GateLimits(Spec):
     flips: Fraction = 0.02  # the share of images with another decision, for better or worse
     probability_change: Fraction = 0.2  # what 99 of 100 images stay below
     mask_agreement: Fraction = 0.95  # the mean Jaccard index between both segmentations
+    mask_agreement_p99: Fraction = 0.8  # what it is at least in 99 of 100 images
 
 
 class GateResult(Spec):

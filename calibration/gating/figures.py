@@ -61,6 +61,7 @@ class Figures:
     member_p99: float | None  # of the member that changed most; None where there is only one
     member_most: str | None
     masks: Change | None  # agreement with itself, 1, and with the candidate
+    masks_p99: float | None  # what it is at least in 99 of 100 images
 
     @property
     def counted(self) -> str:
@@ -124,6 +125,7 @@ def measure(sides: Sides) -> Figures:
         change_where=sides.ids[worst] if worst is not None else None,
         **_members(sides),
         masks=change("masks") if sides.segments else None,
+        masks_p99=_low(sides.overlaps[known]) if sides.segments else None,
     )
 
 
@@ -206,6 +208,10 @@ def _drawn_losses(sides: Sides, measures: Mapping[str, Figure]) -> dict[str, Flo
             one, other = figure(rows)
             drawn[name].append(one - other)
     return {name: np.array([v for v in values if np.isfinite(v)]) for name, values in drawn.items()}
+
+
+def _low(values: Floats) -> float:
+    return float(np.quantile(values, 0.01)) if len(values) else NAN
 
 
 def _share(flags: Rows) -> float:

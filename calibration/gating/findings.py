@@ -103,6 +103,7 @@ class Findings:
             "probability_change.member": figures.member_p99,
             "probability_change.image": figures.change_where,
             "mask_agreement": figures.masks.candidate if figures.masks else None,
+            "mask_agreement.p99": figures.masks_p99,
             "ms.reference": cost.reference_ms,
             "ms.candidate": cost.candidate_ms,
             "ms.ratio": cost.time_ratio,

@@ -113,7 +113,7 @@ def strictest(limits: Sequence[GateLimits]) -> GateLimits:
     """Of fold bundles none is the reference of the others, so none may loosen a limit."""
     return GateLimits(
         **{
-            name: (max if name == "mask_agreement" else min)(getattr(own, name) for own in limits)
+            name: (max if name.startswith("mask_") else min)(getattr(own, name) for own in limits)
             for name in GateLimits.model_fields
         }
     )

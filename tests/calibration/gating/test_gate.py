@@ -239,7 +239,9 @@ def test_a_candidate_does_not_loosen_its_own_limits(
 ) -> None:
     bad = quantised(reference, tmp_path / "bad", 4.0)
     wide = dict.fromkeys(("sensitivity_loss", "auc_loss", "flips", "probability_change"), 1.0)
-    loose = changed(bad, gate={"limits": {**wide, "mask_agreement": 0.0}})
+    loose = changed(
+        bad, gate={"limits": {**wide, "mask_agreement": 0.0, "mask_agreement_p99": 0.0}}
+    )
     assert held(reference, loose, clinic).exit_code == 5
 
 

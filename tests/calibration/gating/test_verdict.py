@@ -156,6 +156,17 @@ def test_masks_must_agree() -> None:
     assert found.candidate == pytest.approx(0.5)
 
 
+def test_masks_that_are_lost_on_a_few_images_do_not_hide_in_the_mean() -> None:
+    both = sides(alike(300), masks=(8, 8))
+    wrong = sides(alike(300), masks=(8, 1)).candidate.judgements
+    rows = (*wrong[:6], *both.candidate.judgements[6:])  # 6 of 400
+    seen = states(Verdict(judge_figures(
+        measure(replace(both, candidate=replace(both.candidate, judgements=rows))), LIMITS
+    )))  # fmt: skip
+    assert seen["agreement of masks"] == "passed"
+    assert seen["the same in 99 of 100 images"] == "lost"
+
+
 def test_pictures_of_one_patient_count_once() -> None:
     images = [replace(i, patient=f"p{n // 3}") for n, i in enumerate(alike(600, 300))]
     judged = verdict(images)
