@@ -20,16 +20,21 @@ if TYPE_CHECKING:
     from runtime.bundle_files import LoadedBundle
 
 Compiler = Literal["tensorrt", "tensorrt_rtx"]
+OpenVino = Literal["openvino"]
+COMPILERS = ("tensorrt", "tensorrt_rtx")
+OPENVINO: OpenVino = "openvino"  # on the CPU: it compiles in moments, and in this process
+AUTO = "auto"
 
 
 @click.command("build", cls=Verb)
 @click.option("--bundle", type=click.Path(path_type=Path), help="Default: the demo bundle.")
 @click.option(
     "--backend",
-    type=click.Choice(["auto", "tensorrt", "tensorrt_rtx"]),
+    type=click.Choice([AUTO, *COMPILERS, OPENVINO]),
     default="auto",
     show_default=True,
-    help="auto takes TensorRT where there is a GPU for it, else TensorRT-RTX.",
+    help="auto takes TensorRT where there is a GPU for it, else TensorRT-RTX, else OpenVINO, which "
+    "then need not compile at every start.",
 )
 @click.option(
     "--cache",
@@ -84,6 +89,7 @@ def command(
       dermedge build --bundle bundles/ding
       dermedge build --bundle bundles/ding --workspace 1024 --models segmenter
       dermedge build --backend tensorrt_rtx --cache engines
+      dermedge build --backend openvino
       dermedge build --bundle bundles/ding8 --dla 0 --calibration bundles/ding8/calibration
     """
     from runtime.backends.engine_key import BuildSettings
@@ -94,6 +100,10 @@ def command(
     loaded = load_bundle(bundle or demo.BUNDLE)
     chosen = choose_compiler(backend)
     names = _models(loaded.spec, models)
+    if chosen == OPENVINO:
+        _refuse_for_cpu(workspace=workspace, dla=dla, calibration=calibration)
+        build_for_cpu(loaded, names, precision, cache, force)
+        return
     settings = BuildSettings(workspace_mib=workspace or usual_workspace(), dla=dla)
     jobs = [
         Job.model_validate(
@@ -114,11 +124,11 @@ def command(
     _self_test(loaded, names, jobs[0], cache)
 
 
-def choose_compiler(backend: str) -> Compiler:
+def choose_compiler(backend: str) -> Compiler | OpenVino:
     """Unlike for running, no GPU need be here: TensorRT-RTX compiles for families of them."""
     from runtime.backends.registry import why_no_gpu, why_not_installed
 
-    if backend != "auto":
+    if backend != AUTO:
         return cast("Compiler", backend)
     reason = why_not_installed("tensorrt") or why_no_gpu()
     if reason is None:
@@ -126,12 +136,47 @@ def choose_compiler(backend: str) -> Compiler:
     missing = why_not_installed("tensorrt_rtx")
     if missing is None:
         return "tensorrt_rtx"
+    if (absent := why_not_installed(OPENVINO)) is None:
+        return OPENVINO
     raise BackendError(
         "No engine can be built here.",
-        got=f"tensorrt: {reason}; tensorrt_rtx: {missing}",
-        expected="TensorRT with a GPU, or TensorRT-RTX",
-        remedy="pip install 'dermedge[rtx]', or on a Jetson use JetPack's TensorRT",
+        got=f"tensorrt: {reason}; tensorrt_rtx: {missing}; openvino: {absent}",
+        expected="TensorRT with a GPU, TensorRT-RTX, or OpenVINO",
+        remedy="pip install 'dermedge[rtx]' or 'dermedge[cpu]', or on a Jetson use JetPack's "
+        "TensorRT",
     )
+
+
+def build_for_cpu(
+    bundle: LoadedBundle,
+    names: list[str],
+    precision: str | None,
+    cache: Path | None,
+    force: bool,
+) -> None:
+    from runtime.backends.openvino_engine import compile_to
+    from runtime.backends.registry import choose_backend, read_graph
+    from runtime.machine import engine_folder
+
+    choose_backend(OPENVINO)
+    folder = engine_folder(cache)
+    for name in names:
+        model = bundle.spec.models[name]
+        graph = read_graph(OPENVINO, bundle.path, name, model, precision=precision)
+        size = compile_to(graph, folder, force)
+        words = "from cache" if size is None else f"{size / 2**20:.1f} MiB"
+        click.echo(f"{name}: {graph.precision}, {words}")
+    click.echo(f"Compiled graphs are in {folder}")
+    _try_golden_images(bundle, names, OPENVINO, precision, cache)
+
+
+def _refuse_for_cpu(**given: object) -> None:
+    if used := [name for name, value in given.items() if value is not None]:
+        raise UsageError(
+            f"--{used[0]} is for TensorRT.",
+            got="--backend openvino, or auto where there is no TensorRT",
+            remedy=f"leave --{used[0]} out, or name --backend tensorrt",
+        )
 
 
 def usual_workspace() -> int | None:
@@ -169,7 +214,6 @@ def _self_test(bundle: LoadedBundle, built: list[str], job: Job, cache: Path | N
     """The golden images through the engines that `job` and its like have built, where they can
     run. A miss ends with exit 3."""
     from runtime.backends.registry import why_unusable
-    from runtime.chain import open_chain
     from runtime.host_chain import models_in_use
 
     if not set(models_in_use(bundle.spec)) <= set(built):
@@ -180,9 +224,20 @@ def _self_test(bundle: LoadedBundle, built: list[str], job: Job, cache: Path | N
     if (reason := why_unusable(job.backend)) is not None:
         click.echo(f"Not tried on the golden images, which needs a GPU: {reason}")
         return
+    _try_golden_images(bundle, built, job.backend, job.opened_with, cache)
+
+
+def _try_golden_images(
+    bundle: LoadedBundle, built: list[str], backend: str, precision: str | None, cache: Path | None
+) -> None:
+    from runtime.chain import open_chain
+    from runtime.host_chain import models_in_use
+
+    if not set(models_in_use(bundle.spec)) <= set(built):
+        return  # part of a chain is none
     if cache is not None:
         os.environ["DERMEDGE_CACHE"] = str(cache)  # where a chain looks, as any later one must
-    with open_chain(bundle, job.backend, precision=job.opened_with):
+    with open_chain(bundle, backend, precision=precision):
         count = len(bundle.spec.golden)
     click.echo(f"Golden images as expected with these engines: {count}.")
 

@@ -43,7 +43,7 @@ class EngineCache:
         they may have been here before."""
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _refuse_others_folder(self.folder)
+            refuse_others_folder(self.folder)
             if os.name == "posix":
                 self.folder.chmod(0o700)
             probe = self.folder / f".writable{PARTIAL}"
@@ -105,7 +105,7 @@ class EngineCache:
                 got=f"no {path.name} in {self.folder}",
                 remedy=AGAIN,
             )
-        _refuse_others_folder(self.folder)
+        refuse_others_folder(self.folder)
         record = self._record(path)
         found = differences(record.key, key, portable=portable, settings=False)
         if found:
@@ -124,8 +124,8 @@ class EngineCache:
         text = record.model_dump_json(by_alias=True, indent=1) + "\n"
         try:
             _sidecar(path).unlink(missing_ok=True)
-            _write(path, plan)
-            _write(_sidecar(path), text.encode())
+            write_whole(path, plan)
+            write_whole(_sidecar(path), text.encode())
         except OSError as exc:
             raise _unwritable(self.folder, exc) from exc
         return path
@@ -139,7 +139,7 @@ class EngineCache:
 
     def store_timings(self, key: EngineKey, content: bytes) -> None:
         with suppress(OSError):  # they only save time
-            _write(self._timings_path(key), content)
+            write_whole(self._timings_path(key), content)
 
     def _timings_path(self, key: EngineKey) -> Path:
         of = f"{key.flavour} {key.version} {key.home.model_dump_json()}"
@@ -186,7 +186,7 @@ def _sidecar(plan: Path) -> Path:
     return plan.with_suffix(".json")
 
 
-def _write(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes) -> None:
     partial = path.with_name(f".{path.name}{PARTIAL}")
     try:
         with partial.open("wb") as file:
@@ -200,7 +200,7 @@ def _write(path: Path, content: bytes) -> None:
         raise
 
 
-def _refuse_others_folder(folder: Path) -> None:
+def refuse_others_folder(folder: Path) -> None:
     """What others may write to, others may have written."""
     if os.name != "posix":
         return

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from runtime.backends.base import Engine, Floats, Graph, Shape, at_batch_one, first_line
+from runtime.backends.openvino_cache import keep_compiled, load_compiled
 from runtime.errors import BackendError, BundleError, missing_extra
-from runtime.machine import cpu
+from runtime.machine import cpu, engine_folder
 
 if TYPE_CHECKING:
     import openvino
@@ -19,28 +22,11 @@ class OpenVinoEngine(Engine):
     backend = "openvino"
 
     def _load(self, graph: Graph, threads: int | None) -> None:
-        core = _core()
-        try:
-            model = core.read_model(graph.content)
-            model.reshape({port: list(_shape(port)) for port in model.inputs})
-            _drop_unasked(model, {item.name for item in graph.spec.outputs})
-        except Exception as exc:
-            raise BundleError(
-                f"{graph.file} is not a graph that OpenVINO can read.",
-                got=first_line(exc),
-                expected="an ONNX file with fixed sizes but for the batch",
-                remedy="export the bundle again",
-            ) from exc
-        _check_weights(model, graph.file)
-        try:
-            compiled = core.compile_model(model, "CPU", _settings(threads))
-            self._request = compiled.create_infer_request()
-        except Exception as exc:
-            raise BackendError(
-                f"OpenVINO cannot run {graph.file}.",
-                got=first_line(exc),
-                remedy="--backend onnxruntime  (pip install 'dermedge[ort]')",
-            ) from exc
+        core, settings = _core(), _settings(threads)
+        compiled = load_compiled(core, graph, settings, engine_folder()) or _compiled(
+            core, graph, settings
+        )
+        self._request = compiled.create_infer_request()
         self.device = cpu()[0]
         self.inputs = _by_name(compiled.inputs, {item.name for item in graph.spec.inputs})
         self.outputs = _by_name(compiled.outputs, {item.name for item in graph.spec.outputs})
@@ -51,6 +37,40 @@ class OpenVinoEngine(Engine):
 
     def _free(self) -> None:
         del self._request
+
+
+def compile_to(graph: Graph, folder: Path, again: bool = False) -> int | None:
+    """Compile a graph and keep it for the next time it is loaded. Its size in bytes; None where it
+    is there already."""
+    core, settings = _core(), _settings(None)
+    if not again and load_compiled(core, graph, settings, folder) is not None:
+        return None
+    return keep_compiled(_compiled(core, graph, settings), graph, settings, folder)
+
+
+def _compiled(
+    core: openvino.Core, graph: Graph, settings: Mapping[str, object]
+) -> openvino.CompiledModel:
+    try:
+        model = core.read_model(graph.content)
+        model.reshape({port: list(_shape(port)) for port in model.inputs})
+        _drop_unasked(model, {item.name for item in graph.spec.outputs})
+    except Exception as exc:
+        raise BundleError(
+            f"{graph.file} is not a graph that OpenVINO can read.",
+            got=first_line(exc),
+            expected="an ONNX file with fixed sizes but for the batch",
+            remedy="export the bundle again",
+        ) from exc
+    _check_weights(model, graph.file)
+    try:
+        return core.compile_model(model, "CPU", dict(settings))
+    except Exception as exc:
+        raise BackendError(
+            f"OpenVINO cannot run {graph.file}.",
+            got=first_line(exc),
+            remedy="--backend onnxruntime  (pip install 'dermedge[ort]')",
+        ) from exc
 
 
 def _drop_unasked(model: openvino.Model, wanted: set[str]) -> None:

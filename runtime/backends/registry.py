@@ -144,10 +144,23 @@ def open_engine(
     file and cannot know otherwise.
     """
     backend = choose_backend(backend)
+    graph = read_graph(backend, folder, name, model, precision=precision, classes=classes)
+    return load_graph(backend, graph, threads)
+
+
+def read_graph(
+    backend: str,
+    folder: Path,
+    name: str,
+    model: ModelSpec,
+    *,
+    precision: str | None = None,
+    classes: int = 2,
+) -> Graph:
+    """What `open_engine` loads: the file of the model that suits the backend, checked."""
     variant = choose_variant(name, model, backend, precision)
     content = read_checked(folder / variant.file, variant)
-    graph = Graph(name, variant.file, variant.precision, content, model, classes)
-    return load_graph(backend, graph, threads)
+    return Graph(name, variant.file, variant.precision, content, model, classes)
 
 
 def load_graph(backend: str, graph: Graph, threads: int | None = None) -> Engine:

@@ -25,24 +25,29 @@ PIPELINE = (
     "gst:videotestsrc is-live=true pattern=snow ! video/x-raw,width=320,height=240,framerate=30/1"
 )
 
-Tell = Callable[[str, Sequence[float]], None]
+LONG_FORM = 100  # rounds: `make faults`, for which nothing else runs on the machine
+
+Soon = Callable[[str, Sequence[float]], None]
 
 
 @pytest.fixture
-def tell(capsys: pytest.CaptureFixture[str]) -> Tell:
-    """Where the tests' words are seen, how long it took each time."""
+def soon(capsys: pytest.CaptureFixture[str], fault_rounds: int) -> Soon:
+    """Live again soon: every time in the long form. CI shares its machine with others, and there
+    it has to be half of the times. How long it took is told where the tests' words are seen."""
 
-    def told(what: str, seconds: Sequence[float]) -> None:
+    def check(what: str, seconds: Sequence[float]) -> None:
         with capsys.disabled():
             figures = ", ".join(f"p{p} {percentile(list(seconds), p):.2f}" for p in (50, 90, 99))
             print(f"\n{what}, {len(seconds)} times: {figures}, at most {max(seconds):.2f} s")
+        slowest = max(seconds) if fault_rounds >= LONG_FORM else percentile(list(seconds), 50)
+        assert slowest < SOON_SECONDS, what
 
-    return told
+    return check
 
 
 @pytest.mark.slow
 def test_killed_under_load_nothing_acknowledged_is_lost(
-    tmp_path: Path, fault_rounds: int, tell: Tell
+    tmp_path: Path, fault_rounds: int, soon: Soon
 ) -> None:
     """One time in five while it starts, which is when it sweeps its store."""
     bundle = bundle_at(tmp_path / "bundle")
@@ -63,8 +68,7 @@ def test_killed_under_load_nothing_acknowledged_is_lost(
         kept = check_kept(tmp_path / "store", acknowledged, after=last)
         last = max([last, *(capture.number for capture in kept)])
     assert len(acknowledged) == len(set(acknowledged)) >= fault_rounds
-    tell("From its start until it is live, after kill -9", took)
-    assert percentile(took, 50) < SOON_SECONDS
+    soon("From its start until it is live, after kill -9", took)
     words = [sys.executable, "-m", "runtime.sessions", "verify", "--store", str(tmp_path / "store")]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -81,7 +85,7 @@ def test_killed_under_load_nothing_acknowledged_is_lost(
     ],
 )
 def test_what_reads_the_camera_is_killed_and_the_loop_is_live_again(
-    tmp_path: Path, fault_rounds: int, tell: Tell, victim: str, source: str, how: signal.Signals
+    tmp_path: Path, fault_rounds: int, soon: Soon, victim: str, source: str, how: signal.Signals
 ) -> None:
     """A reader that is stopped is one that hangs in a driver: it is noticed by its silence."""
     if source == PIPELINE and shutil.which("gst-launch-1.0") is None:
@@ -103,16 +107,17 @@ def test_what_reads_the_camera_is_killed_and_the_loop_is_live_again(
         loop.ask({"patient": "last"})
         loop.wait_for(before + 1)
     check_kept(tmp_path / "store", loop.acknowledged)
-    tell(f"From {how.name} of {victim} ({source[:9]}) until it is live", took)
-    if how == signal.SIGKILL:
-        assert percentile(took, 50) < SOON_SECONDS
+    soon(f"From {how.name} of {victim} ({source[:9]}) until it is live", took)
 
 
 @pytest.mark.slow
 def test_the_demo_bundle_is_live_soon_after_a_kill(
-    tmp_path: Path, fault_rounds: int, tell: Tell
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault_rounds: int, soon: Soon
 ) -> None:
-    """With networks of the usual size and their self-test, at the size of a usual camera."""
+    """With networks of the usual size and their self-test, at the size of a usual camera; and with
+    engines that were built before, as the unit of systemd has it."""
+    monkeypatch.setenv("DERMEDGE_CACHE", str(tmp_path / "cache"))
+    subprocess.run([sys.executable, "-m", "runtime.build", "--backend", "openvino"], check=True)
     took = []
     for _ in range(max(fault_rounds // 10, 3)):
         with CameraLoop(tmp_path / "store", "synthetic:1280x720@30") as loop:
@@ -120,7 +125,7 @@ def test_the_demo_bundle_is_live_soon_after_a_kill(
             loop.first_capture()
             loop.end(signal.SIGKILL)
         check_kept(tmp_path / "store", loop.acknowledged)
-    tell("From its start until it is live, with the demo bundle", took)
+    soon("From its start until it is live, with the demo bundle", took)
 
 
 @pytest.mark.slow

@@ -292,7 +292,8 @@ def test_progress_reaches_the_caller(sealed: LoadedBundle, cache: Path) -> None:
     [
         (["--models", "nobody"], 2, "no model 'nobody'"),
         (["--calibration", "nowhere"], 2, "not a folder"),
-        (["--backend", "openvino"], 2, "openvino"),
+        (["--backend", "onnxruntime"], 2, "onnxruntime"),
+        (["--backend", "openvino", "--workspace", "9"], 2, "--workspace is for TensorRT"),
         (["--workspace", "0"], 2, "workspace"),
         (["--dla", "0", "--models", "segmenter"], 4, "DLA"),
     ],
