@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from runtime.store.store import Capture, Store
-from tests.faults.soak import children
+from tests.faults.soak import FATES, children
 from tests.runtime.capture.waiting import until
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 KEPT = re.compile(r"Kept as capture (\d+)\.")
 ANSWERS = re.compile(r"Kept as capture|There is no live picture")
 SCREEN = re.compile(r"The screen is at (\S+)")
-FATES = ("good", "rejected", "dropped", "waiting")
 TOO_OFTEN = 429
 
 

@@ -24,6 +24,7 @@ from urllib.parse import urlsplit
 import click
 import numpy as np
 
+FATES = ("good", "rejected", "dropped", "waiting")
 EVERY_SECONDS, CAPTURE_SECONDS = 10.0, 5.0
 WARM_UP = 0.25  # of the time
 MOST_MB_AN_HOUR, MOST_HANDLES = 1.0, 2
@@ -81,8 +82,7 @@ def judge(samples: np.ndarray, device: dict[str, Any]) -> int:
     error = float(rest.std() / (hours.std() * np.sqrt(len(late)) + 1e-9))
     handles = int(late[-1, 2] - late[0, 2])
     counts = device["counts"]
-    fates = ("given", "frozen", "black", "unread", "damaged")
-    balance = counts["received"] - sum(counts[fate] for fate in fates)
+    balance = counts["received"] - sum(counts[fate] for fate in FATES)
     captures = {name: round(value) for name, value in device["captures"].items()}
     print(f"Memory: {late[0, 1]:.1f} to {late[-1, 1]:.1f} MB, {slope:+.2f} ± {2 * error:.2f} MB/h.")
     print(f"Handles: {handles:+d}. Frames: {counts}; unaccounted for: {balance}.")
