@@ -33,10 +33,12 @@ ACQUISITION: dict[str, dict[str, Any]] = {
     "lesion_area": {
         "min": 0.004,
         "max": 0.92,
+        "better": [0.02, 0.8],
         "hint": "Move until the lesion fills about a third of the circle, with skin around it.",
     },
     "lesion_at_border": {
         "max": 0.5,
+        "better": [None, 0.25],
         "hint": "The lesion reaches over the border: move it into the middle, or move back.",
     },
     "next_lesion": {

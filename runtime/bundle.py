@@ -166,15 +166,26 @@ class Decision(Spec):
 
 
 class QualityLimit(Spec):
-    """The allowed range of one acquisition measure, and what to tell the user outside it."""
+    """The allowed range of one acquisition measure, and what to tell the user outside it.
+
+    `better` is a narrower range, for the live picture: outside it the user is told as well, while a
+    picture that is taken all the same is judged.
+    """
 
     min: float | None = None
     max: float | None = None
+    better: tuple[float | None, float | None] = (None, None)
     hint: str
 
     def excludes(self, value: float) -> bool:
-        below = self.min is not None and value < self.min
-        return below or (self.max is not None and value > self.max)
+        return _is_outside(value, self.min, self.max)
+
+    def advises(self, value: float) -> bool:
+        return self.excludes(value) or _is_outside(value, *self.better)
+
+
+def _is_outside(value: float, low: float | None, high: float | None) -> bool:
+    return (low is not None and value < low) or (high is not None and value > high)
 
 
 class GateLimits(Spec):

@@ -91,7 +91,7 @@ class Chain(ABC):
         spec = self.bundle.spec
         lesion = self._find(frame)
         quality = measure_quality(frame, lesion)
-        hints = quality_hints(spec.quality, quality)
+        hints = quality_hints(spec.quality, quality, live=True)
         if spec.chain.segment is not None and lesion is None:
             hints.append(NO_LESION)
         return Look(lesion, quality, tuple(hints))

@@ -76,15 +76,19 @@ def _must_see_a_lesion(bundle: Bundle) -> bool:
     return bundle.decision.abstain.no_lesion or cropped
 
 
-def quality_hints(limits: Mapping[str, QualityLimit], measures: Mapping[str, float]) -> list[str]:
+def quality_hints(
+    limits: Mapping[str, QualityLimit], measures: Mapping[str, float], live: bool = False
+) -> list[str]:
     """The hints of every limit that the picture is outside of, in the bundle's order.
 
-    A limit on the lesion says nothing of a picture without one.
+    A limit on the lesion says nothing of a picture without one. `live`: what could be better is
+    said as well, as long as there is time for it.
     """
     return [
         limit.hint
         for name, limit in limits.items()
-        if name in measures and limit.excludes(measures[name])
+        if name in measures
+        and (limit.advises(measures[name]) if live else limit.excludes(measures[name]))
     ]
 
 

@@ -8,16 +8,22 @@ Lengths are for a long side of 600 pixels, and grow with the picture.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from runtime.preprocess import Image
 
+if TYPE_CHECKING:
+    from runtime.chain import Chain
+    from runtime.lesion import Box
+
 Spoil = Callable[[Image, np.random.Generator], Image]
 SIDE = 600
+TINY = 0.003  # of the frame: the box around a lesion that is far away
 
 
 def _length(image: Image, pixels: float) -> float:
@@ -88,6 +94,28 @@ def exchanged(image: Image, rng: np.random.Generator) -> Image:
     return np.ascontiguousarray(image[..., ::-1])
 
 
+def halved(image: Image, lesion: Box) -> Image:
+    """The lesion lies half beside the frame."""
+    middle = lesion.x + lesion.width // 2
+    parts = image[:, middle:], image[:, :middle]
+    return np.ascontiguousarray(max(parts, key=np.size))
+
+
+def far_away(image: Image, lesion: Box) -> Image:
+    """With the skin around it that would then be seen."""
+    scale = (TINY * image.shape[0] * image.shape[1] / (lesion.width * lesion.height)) ** 0.5
+    height, width = image.shape[:2]
+    small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    rows, columns = height - small.shape[0], width - small.shape[1]
+    around = rows // 2, rows - rows // 2, columns // 2, columns - columns // 2
+    return np.asarray(cv2.copyMakeBorder(small, *around, cv2.BORDER_REPLICATE), np.uint8)
+
+
+def doubled(image: Image, lesion: Box) -> Image:
+    """Beside another one."""
+    return np.ascontiguousarray(np.hstack([image, image[:, ::-1]]))
+
+
 SPOILT: dict[str, tuple[Spoil, str]] = {
     "moved": (moved, "motion"),
     "defocused": (defocused, "focus"),
@@ -100,6 +128,27 @@ SPOILT: dict[str, tuple[Spoil, str]] = {
     "drained": (drained, "skin"),
 }
 """How, and the limit that should notice."""
+MISPLACED: dict[str, tuple[Callable[[Image, Box], Image], str]] = {
+    "halved": (halved, "lesion_at_border"),
+    "far_away": (far_away, "lesion_area"),
+    "doubled": (doubled, "next_lesion"),
+}
+"""The same, by where the lesion is."""
+
+
+def _meant(ways: Mapping[str, tuple[object, str]]) -> dict[str, str]:
+    return {name: meant for name, (_, meant) in ways.items()}
+
+
+def _spoilt(name: str, file: Path, chain: Chain) -> Image | None:
+    """None where a lesion should be moved and none is found."""
+    image = np.asarray(cv2.imread(str(file), cv2.IMREAD_COLOR), np.uint8)
+    if name in SPOILT:
+        return SPOILT[name][0](image, np.random.default_rng(zlib.crc32(file.name.encode())))
+    if name in MISPLACED:
+        lesion = chain.find(image)
+        return None if lesion is None else MISPLACED[name][0](image, lesion.box)
+    return image
 
 
 def main(folder: Path, images: int) -> None:
@@ -115,23 +164,25 @@ def main(folder: Path, images: int) -> None:
     limits = {name: QualityLimit(**fields) for name, fields in ACQUISITION.items()}
     files = sorted(file for file in folder.rglob("*.jpg"))[:images]
     grid = Table(title=f"{len(files)} pictures of {folder.name}", title_justify="left")
-    for head in ("spoilt how", "rejected", "by the limit meant", "by the others"):
+    for head in ("spoilt how", "told live", "rejected", "by the limit meant", "by the others"):
         grid.add_column(head, justify="left" if head == "spoilt how" else "right")
     with HostChain(load_bundle(BUNDLE)) as chain:
-        for name, (spoil, meant) in {"not at all": (None, ""), **SPOILT}.items():
-            seen = []
+        for name, meant in {"not at all": "", **_meant(SPOILT), **_meant(MISPLACED)}.items():
+            told, seen = [], []
             for file in files:
-                image = cv2.imread(str(file), cv2.IMREAD_COLOR)
-                rng = np.random.default_rng(zlib.crc32(file.name.encode()))
-                quality = chain.look(spoil(image, rng) if spoil else image).quality
+                spoilt = _spoilt(name, file, chain)
+                if spoilt is None:
+                    continue
+                look = chain.look(spoilt)
+                told.append(bool(look.hints))
                 seen.append(
-                    {k for k, v in quality.items() if k in limits and limits[k].excludes(v)}
+                    {k for k, v in look.quality.items() if k in limits and limits[k].excludes(v)}
                 )
             share = [
                 f"{np.mean([bool(which & set(names)) for which in seen]):.1%}"
                 for names in (limits, {meant}, limits.keys() - {meant})
             ]
-            grid.add_row(f"{name} ({meant})" if meant else name, *share)
+            grid.add_row(f"{name} ({meant})" if meant else name, f"{np.mean(told):.1%}", *share)
     Console().print(grid)
 
 

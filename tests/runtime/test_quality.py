@@ -8,10 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from export.acquisition import ACQUISITION
+from runtime import demo
+from runtime.bundle import QualityLimit
+from runtime.bundle_files import load_bundle
+from runtime.host_chain import HostChain
 from runtime.lesion import Box, Lesion, find_lesion
 from runtime.quality import MEASURES, OF_EVERY_FRAME, measure_quality
 from tests.bundle_factory import picture
-from tests.runtime.spoilt import defocused, exchanged, hairy, moved, rimmed
+from tests.runtime.spoilt import MISPLACED, defocused, exchanged, hairy, moved, rimmed
 
 WHOLE = Lesion(np.ones((4, 4), np.uint8), Box(0, 0, 640, 480), 1.0, True)
 
@@ -152,8 +157,44 @@ def test_how_the_lesion_lies() -> None:
     measures = measured(picture(480, 640), lesion)
     assert measures.keys() == MEASURES.keys()
     assert measures["lesion_area"] == 0.25
-    assert measures["lesion_at_border"] == 0.25  # half of two of its four sides
+    assert measures["lesion_at_border"] == pytest.approx(9 / (2 * np.sqrt(np.pi * 25)))
     assert measures["next_lesion"] == 0.2
+
+
+@pytest.mark.parametrize("radius", [8, 25, 60])
+def test_half_a_lesion_is_noticed_however_large_it_is(radius: int) -> None:
+    limit = QualityLimit(**ACQUISITION["lesion_at_border"])
+
+    def at_border(middle: int) -> float:
+        mask = cv2.circle(np.zeros((160, 160), np.uint8), (middle, 80), radius, 1, cv2.FILLED)
+        return measured(picture(160, 160), find_lesion(mask, 160, 160))["lesion_at_border"]
+
+    assert at_border(80) == 0
+    assert 0.42 < at_border(0) < 0.5
+    assert limit.advises(at_border(0))
+    assert not limit.advises(at_border(radius - 2)), "it is nearly whole"
+    assert limit.excludes(at_border(-radius // 2)), "the smaller part of it"
+
+
+def test_what_fills_the_frame_has_no_other_outline() -> None:
+    whole = np.ones((160, 160), np.uint8)
+    lesion = find_lesion(whole, 160, 160)
+    assert measured(picture(160, 160), lesion)["lesion_at_border"] == 1
+
+
+@pytest.mark.parametrize("name", list(MISPLACED))
+def test_lesions_that_lie_wrong(name: str) -> None:
+    """By the demo bundle's segmenter, as a bundle's users have it."""
+    spoil, meant = MISPLACED[name]
+    limit = QualityLimit(**ACQUISITION[meant])
+    image = phantom(1)
+    with HostChain(load_bundle(demo.BUNDLE)) as chain:
+        seen = chain.look(image)
+        assert seen.lesion is not None
+        assert not limit.advises(seen.quality[meant])
+        spoilt = chain.look(spoil(image, seen.lesion.box))
+    assert spoilt.hints
+    assert meant not in spoilt.quality or limit.advises(spoilt.quality[meant])
 
 
 def test_a_circle_in_the_dark() -> None:
