@@ -37,7 +37,7 @@ ACQUISITION: dict[str, dict[str, Any]] = {
         "hint": "Move until the lesion fills about a third of the circle, with skin around it.",
     },
     "lesion_at_border": {
-        "max": 0.5,
+        "max": 0.6,
         "better": [None, 0.25],
         "hint": "The lesion reaches over the border: move it into the middle, or move back.",
     },

@@ -173,7 +173,7 @@ def test_half_a_lesion_is_noticed_however_large_it_is(radius: int) -> None:
     assert 0.42 < at_border(0) < 0.5
     assert limit.advises(at_border(0))
     assert not limit.advises(at_border(radius - 2)), "it is nearly whole"
-    assert limit.excludes(at_border(-radius // 2)), "the smaller part of it"
+    assert limit.excludes(at_border(-3 * radius // 4)), "the smaller part of it"
 
 
 def test_what_fills_the_frame_has_no_other_outline() -> None:
