@@ -7,11 +7,10 @@ import json
 import time
 from collections import deque
 from collections.abc import Mapping
-from concurrent.futures import Future
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TookTooLong
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from threading import Thread
 from typing import TYPE_CHECKING
 
 import cv2
@@ -52,6 +51,8 @@ class Station:
     journal: Journal = field(default_factory=lambda: Journal(None))
     presses: Presses = field(default_factory=Presses)
     captured: int = 0  # in this session
+    # One thread for all captures: each new one would leave memory of its own behind.
+    _packer: Executor = field(default_factory=lambda: ThreadPoolExecutor(1, "packing"))
     _swept: float = field(default_factory=time.monotonic)
     waited_ms: deque[float] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
 
@@ -77,7 +78,7 @@ class Station:
         check_patient(patient, self.bundle)
         metadata = metadata_of(patient, self.bundle)
         self.store.check_room()
-        packing = _Packing()
+        packing = _Packing(self._packer)
         try:
             asked = self.loop.capture(metadata, self.frames, packing.begin)
             captured = asked.result(ANSWER_SECONDS)
@@ -118,23 +119,19 @@ class Station:
 class _Packing:
     """A picture is packed while it is judged."""
 
-    def __init__(self) -> None:
+    def __init__(self, packer: Executor) -> None:
+        self._packer = packer
         self._frame: Image | None = None
-        self._packed: Future[bytes] = Future()
+        self._packed: Future[bytes] | None = None
 
     def begin(self, frame: Image) -> None:
-        self._frame = frame
-        Thread(target=self._pack, args=(frame,), name="packing", daemon=True).start()
-
-    def _pack(self, frame: Image) -> None:
-        try:
-            self._packed.set_result(as_png(frame))
-        except BaseException as error:
-            self._packed.set_exception(error)
+        self._frame, self._packed = frame, self._packer.submit(as_png, frame)
 
     def of(self, frame: Image) -> bytes:
         """Where another frame than the sharpest is kept, because it failed, that one is packed."""
-        return self._packed.result() if frame is self._frame else as_png(frame)
+        if self._packed is None or frame is not self._frame:
+            return as_png(frame)
+        return self._packed.result()
 
 
 def as_png(frame: Image) -> bytes:
