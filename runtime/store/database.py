@@ -36,6 +36,11 @@ CREATE TABLE audit (
     hash TEXT NOT NULL
 ) STRICT;
 """
+# Without it, each look for a picture's captures would read them all. It holds what limits ask for.
+BY_IMAGE = """
+CREATE INDEX IF NOT EXISTS captures_by_image ON captures (image, time, bytes)
+WHERE image IS NOT NULL
+"""
 
 
 class StoreBroken(DermedgeError):
@@ -71,6 +76,14 @@ def connect(file: Path, orphans: bool = False) -> sqlite3.Connection:
             expected="a store that dermedge made, on a disk that can be written",
         ) from exc
     return base
+
+
+def prepare(base: sqlite3.Connection) -> None:
+    """What was added since, in stores of before: who does not know of it is not disturbed."""
+    columns = {row[1] for row in base.execute("PRAGMA table_info(captures)")}
+    if "bytes" not in columns:
+        base.execute("ALTER TABLE captures ADD COLUMN bytes INTEGER")  # of the picture as stored
+    base.execute(BY_IMAGE)
 
 
 @contextmanager

@@ -42,6 +42,12 @@ class Pictures:
     def read(self, name: str) -> bytes:
         return self.place(name).read_bytes()
 
+    def size(self, name: str) -> int:
+        """In bytes; nothing where it is gone."""
+        with suppress(FileNotFoundError):
+            return self.place(name).stat().st_size
+        return 0
+
     def remove(self, name: str) -> None:
         with suppress(FileNotFoundError):
             self.place(name).unlink()

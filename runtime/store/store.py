@@ -28,8 +28,9 @@ from typing import TYPE_CHECKING, Any
 
 from runtime.errors import UsageError
 from runtime.store import audit
-from runtime.store.database import BUSY_SECONDS, StoreBroken, connect, transaction
+from runtime.store.database import BUSY_SECONDS, StoreBroken, connect, prepare, transaction
 from runtime.store.pictures import Pictures
+from runtime.store.retention import BATCH, beyond_limits, measure
 from runtime.store.sealing import Seal, read_seal
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 
     from runtime.record import Result
 
-JUST_NOW = timedelta(minutes=1)  # somebody may still look at it
 GOES_ON = timedelta(hours=12)  # since a session began that was broken off
 FREE_MB = 200  # of the disk: with less nothing more is captured
 COLUMNS = "SELECT number, session, time, image, record, patient, outline FROM captures"
@@ -96,6 +96,9 @@ class Store:
             self._base = stack.enter_context(closing(connect(folder / "store.db", orphans)))
             if writable:
                 self._check_key()
+                with self._changes():
+                    prepare(self._base)
+                    measure(self._base, self.pictures.size)
                 self._sweep()
             self._open = stack.pop_all()
 
@@ -143,8 +146,9 @@ class Store:
         """Keep a capture. It is on the disk when its number is returned."""
         self.check_room(len(picture))
         with self._lock:
+            sealed = self._seal.close("picture", picture)
             try:
-                name = self.pictures.add(self._seal.close("picture", picture))
+                name = self.pictures.add(sealed)
             except OSError as exc:
                 raise _not_kept(exc.strerror or str(exc)) from exc
             texts = {
@@ -155,9 +159,9 @@ class Store:
             stored = {what: self._seal.close(what, text.encode()) for what, text in texts.items()}
             with self._changes() as time:
                 row = self._base.execute(
-                    "INSERT INTO captures (session, time, image, record, patient, outline)"
-                    " VALUES (?, ?, ?, ?, ?, ?)",
-                    (session, time, name, *stored.values()),
+                    "INSERT INTO captures (session, time, image, bytes, record, patient, outline)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    (session, time, name, len(sealed), *stored.values()),
                 )
                 number = row.lastrowid or 0
                 audit.note(
@@ -230,39 +234,26 @@ class Store:
 
     def apply_limits(self) -> int:
         """Remove what is too old or too much. How many captures went."""
-        removed = 0
         with self._lock:
-            for number, image in self._beyond_limits():
-                with self._changes() as time:
+            beyond = beyond_limits(self._base, self.limits)
+        for start in range(0, len(beyond), BATCH):
+            self._remove(beyond[start : start + BATCH])  # captures may come between
+        return len(beyond)
+
+    def _remove(self, captures: Sequence[tuple[int, str]]) -> None:
+        """Their pictures last: those that a power cut leaves are swept away."""
+        with self._lock:
+            with self._changes() as time:
+                for number, _ in captures:
                     self._base.execute(
                         "UPDATE captures SET image = NULL, record = NULL, patient = NULL,"
                         " outline = NULL WHERE number = ?",
                         (number,),
                     )
                     audit.note(self._base, time, "removed", capture=number, why="retention")
+            for _, image in captures:
                 if not self._named(image):
                     self.pictures.remove(image)
-                removed += 1
-        return removed
-
-    def _beyond_limits(self) -> list[tuple[int, str]]:
-        rows = self._base.execute(
-            "SELECT number, time, image FROM captures WHERE image IS NOT NULL ORDER BY number DESC"
-        ).fetchall()
-        oldest = ""
-        if self.limits.days is not None:
-            oldest = (datetime.now(timezone.utc) - timedelta(days=self.limits.days)).isoformat()
-        room = float("inf") if self.limits.megabytes is None else self.limits.megabytes * 1e6
-        beyond, used = [], 0.0
-        for number, time, image in rows:
-            place = self.pictures.place(image)
-            used += place.stat().st_size if place.exists() else 0
-            if used > room or time < oldest:
-                beyond.append((number, image))
-        # The newest may have just been acknowledged.
-        just = (datetime.now(timezone.utc) - JUST_NOW).isoformat()
-        kept = rows[0][0] if rows and rows[0][1] > just else None
-        return [each for each in beyond[::-1] if each[0] != kept]
 
     def _named(self, image: str) -> bool:
         query = "SELECT 1 FROM captures WHERE image = ? LIMIT 1"
@@ -270,9 +261,9 @@ class Store:
 
     def _sweep(self) -> None:
         self.pictures.drop_parts()
-        for name in list(self.pictures.names()):
-            if not self._named(name):
-                self.pictures.remove(name)
+        rows = self._base.execute("SELECT image FROM captures WHERE image IS NOT NULL")
+        for name in set(self.pictures.names()).difference(image for (image,) in rows):
+            self.pictures.remove(name)
 
     def _check_key(self) -> None:
         row = self._base.execute("SELECT value FROM facts WHERE name = 'key'").fetchone()
