@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 GOES_ON = timedelta(hours=12)  # since a session began that was broken off
 FREE_MB = 200  # of the disk: with less nothing more is captured
 COLUMNS = "SELECT number, session, time, image, record, patient, outline FROM captures"
+NOT_KEPT = "The capture was not kept."
 _CHECK = b"dermedge store"
 
 
@@ -79,7 +80,7 @@ class Store:
         self._seal: Seal = read_seal(key_file)
         if not writable and not (folder / "store.db").is_file():
             raise UsageError(f"{folder} holds no captured sessions.", got="no store.db in it")
-        self._lock = RLock()
+        self._lock, self._hurried = RLock(), False
         with ExitStack() as stack:
             try:
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -96,7 +97,7 @@ class Store:
             self._base = stack.enter_context(closing(connect(folder / "store.db", orphans)))
             if writable:
                 self._check_key()
-                with self._changes():
+                with self._changes("The store was not opened."):
                     prepare(self._base)
                     measure(self._base, self.pictures.size)
                 self._sweep()
@@ -109,11 +110,11 @@ class Store:
         was at the screen finds the captures of before.
         """
         if (broken := self._broken_off(facts)) is not None:
-            with self._changes() as time:
+            with self._changes("The session was not begun.") as time:
                 audit.note(self._base, time, "session goes on", session=broken)
             return broken
         session = uuid.uuid4().hex
-        with self._changes() as time:
+        with self._changes("The session was not begun.") as time:
             self._base.execute(
                 "INSERT INTO sessions VALUES (?, ?, NULL, ?)", (session, time, json.dumps(facts))
             )
@@ -130,8 +131,12 @@ class Store:
         since = datetime.now(timezone.utc) - datetime.fromisoformat(row[1])
         return str(row[0]) if timedelta(0) <= since < GOES_ON else None
 
+    def hurry(self) -> None:
+        """From now on nothing waits for a program that holds the database: the loop is to end."""
+        self._hurried = True
+
     def end(self, session: str) -> None:
-        with self._changes() as time:
+        with self._changes("The session's end was not noted; its captures are kept.") as time:
             self._base.execute("UPDATE sessions SET ended = ? WHERE id = ?", (time, session))
             audit.note(self._base, time, "session ended", session=session)
 
@@ -150,14 +155,14 @@ class Store:
             try:
                 name = self.pictures.add(sealed)
             except OSError as exc:
-                raise _not_kept(exc.strerror or str(exc)) from exc
+                raise _broken(NOT_KEPT, exc.strerror or str(exc)) from exc
             texts = {
                 "record": record.to_json(),
                 "patient": json.dumps(dict(patient)),
                 "outline": json.dumps(outline),
             }
             stored = {what: self._seal.close(what, text.encode()) for what, text in texts.items()}
-            with self._changes() as time:
+            with self._changes(NOT_KEPT) as time:
                 row = self._base.execute(
                     "INSERT INTO captures (session, time, image, bytes, record, patient, outline)"
                     " VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -243,7 +248,7 @@ class Store:
     def _remove(self, captures: Sequence[tuple[int, str]]) -> None:
         """Their pictures last: those that a power cut leaves are swept away."""
         with self._lock:
-            with self._changes() as time:
+            with self._changes("What is beyond the limits was not removed.") as time:
                 for number, _ in captures:
                     self._base.execute(
                         "UPDATE captures SET image = NULL, record = NULL, patient = NULL,"
@@ -270,7 +275,7 @@ class Store:
         if row is not None:
             self._seal.open("check", row[0])
         else:
-            with self._changes() as time:
+            with self._changes("The store was not made.") as time:
                 value = self._seal.close("check", _CHECK)
                 self._base.execute("INSERT INTO facts VALUES ('key', ?)", (value,))
                 audit.note(self._base, time, "store made")
@@ -284,14 +289,15 @@ class Store:
         return Capture(number, session, time, image, record, patient, outline or [])
 
     @contextmanager
-    def _changes(self) -> Iterator[str]:
-        """A transaction, and the time that stands in all of it."""
+    def _changes(self, otherwise: str) -> Iterator[str]:
+        """A transaction, and the time that stands in all of it; what to say if there is none."""
         with self._lock:
             try:
-                with transaction(self._base):
+                with transaction(self._base, lambda: self._hurried):
                     yield datetime.now(timezone.utc).isoformat()
             except sqlite3.Error as exc:  # only its words say which, before Python 3.11
-                raise (_locked() if "locked" in str(exc) else _not_kept(str(exc))) from exc
+                locked = "locked" in str(exc)
+                raise (_locked(otherwise) if locked else _broken(otherwise, str(exc))) from exc
 
     def __enter__(self) -> Self:
         return self
@@ -319,21 +325,21 @@ def _lock(file: Path) -> int:
     return descriptor
 
 
-def _not_kept(why: str) -> StoreBroken:
+def _broken(what: str, why: str) -> StoreBroken:
     return StoreBroken(
-        "The capture was not kept.",
+        what,
         got=why,
         expected="a disk that takes it; what was kept before is safe",
         remedy="dermedge sessions verify",
     )
 
 
-def _locked() -> StoreBroken:
+def _locked(what: str) -> StoreBroken:
     return StoreBroken(
-        "The capture was not kept.",
+        what,
         got="store.db is locked by another program",
         expected=f"that it lets go within {BUSY_SECONDS:g} s; what was kept before is safe",
-        remedy="close that program, then capture once more",
+        remedy="close that program, then try once more",
     )
 
 
