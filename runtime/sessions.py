@@ -48,8 +48,10 @@ def list_(folder: Path | None) -> None:
         click.echo("No session yet.")
     for session in sessions:
         facts = session["facts"]
-        words = [session["id"][:8], session["started"][:19], f"{session['captures']:>4} captures"]
+        kept = session["captures"] - session["removed"]
+        words = [session["id"][:8], session["started"][:19], f"{kept:>4} captures"]
         words += [facts["bundle"], facts["camera"]]
+        words += [f"({session['removed']} more removed)"] if session["removed"] else []
         words += [] if session["ended"] else ["(not ended in order)"]
         click.echo("  ".join(words))
 
@@ -92,7 +94,7 @@ def verify(folder: Path | None) -> None:
     """
     with _open(folder) as store:
         found = list(store.problems())
-        count = sum(session["captures"] for session in store.sessions())
+        sessions = store.sessions()
         last = store.last_hash()
     for problem in found:
         click.echo(problem)
@@ -103,7 +105,11 @@ def verify(folder: Path | None) -> None:
             expected="none",
             remedy="keep the folder as it is, and look at who had access to it",
         )
-    click.echo(f"{count} captures are what they were when they were made.")
+    removed = sum(session["removed"] for session in sessions)
+    kept = sum(session["captures"] for session in sessions) - removed
+    click.echo(f"{kept} captures are what they were when they were made.")
+    if removed:
+        click.echo(f"{removed} more were removed, as too old or too much; the log says which.")
     click.echo(f"The audit log ends with {last}: keep that elsewhere, to notice a missing end.")
 
 

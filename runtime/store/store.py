@@ -211,12 +211,14 @@ class Store:
         return self._seal.open("picture", self.pictures.read(name))
 
     def sessions(self) -> list[dict[str, Any]]:
+        """With how many captures were made, and how many of them are removed by now."""
         with self._lock:
             rows = self._base.execute(
-                "SELECT id, started, ended, facts, (SELECT count(*) FROM captures"
-                " WHERE session = id) FROM sessions ORDER BY started"
+                "SELECT id, started, ended, sessions.facts, count(number),"
+                " count(number) - count(image) FROM sessions LEFT JOIN captures ON session = id"
+                " GROUP BY id ORDER BY started"
             ).fetchall()
-        names = ("id", "started", "ended", "facts", "captures")
+        names = ("id", "started", "ended", "facts", "captures", "removed")
         found = [dict(zip(names, row, strict=True)) for row in rows]
         return [{**each, "facts": json.loads(each["facts"])} for each in found]
 

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from runtime.sessions import command
-from runtime.store.store import Store
+from runtime.store.store import Limits, Store
 from tests.runtime.store.test_store import FACTS, ROOMY, result
 
 
@@ -85,3 +85,16 @@ def test_verify(folder: Path) -> None:
     bad = run("verify", "--store", folder)
     assert bad.exit_code == 1
     assert "capture 1: its record was changed" in bad.output
+
+
+def test_what_was_removed_is_counted_apart(folder: Path) -> None:
+    with Store(folder, limits=Limits(megabytes=6e-6, free_mb=0)) as store:
+        assert store.apply_limits() == 3
+    first, second = run("list", "--store", folder).output.splitlines()
+    assert "  0 captures" in first
+    assert "(2 more removed)" in first
+    assert "  1 captures" in second
+    assert "(1 more removed)" in second
+    out = run("verify", "--store", folder).output
+    assert "1 captures are what they were" in out
+    assert "3 more were removed" in out
