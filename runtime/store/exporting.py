@@ -5,14 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from runtime.errors import UsageError
 from runtime.record import flatten
-from runtime.results import writing
 from runtime.store.pictures import private
 
 if TYPE_CHECKING:
@@ -39,8 +40,40 @@ def write_export(store: Store, session: str | None, out: Path) -> int:
             got=kind or "no ending",
             expected=", ".join(KINDS),
         )
-    with writing(out), open(out, "xb", opener=private) as file:
+    if out.exists():
+        raise UsageError(
+            f"{out} is there already.",
+            expected="a file that is new: what was exported before is never overwritten",
+            remedy="name another with --out, or move that one",
+        )
+    store.check_key()
+    with _appearing_whole(out) as file:
         return write_captures(store, session, kind, file)
+
+
+@contextmanager
+def _appearing_whole(out: Path) -> Iterator[IO[bytes]]:
+    """A file that has its name only once all of it is on the disk."""
+    partial = out.with_name(f".{out.name}.partial")
+    try:
+        try:
+            partial.unlink(missing_ok=True)  # of an export that was killed
+            with open(partial, "xb", opener=private) as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            partial.rename(out)
+        except BaseException:
+            with suppress(OSError):
+                partial.unlink()
+            raise
+    except OSError as exc:
+        raise UsageError(
+            f"{out} cannot be written.",
+            got=exc.strerror or str(exc),
+            expected="a folder with room for it, and permission",
+            remedy="make room, or name another folder with --out; nothing of it was left behind",
+        ) from exc
 
 
 def write_captures(store: Store, session: str | None, kind: str, file: IO[bytes]) -> int:

@@ -96,7 +96,7 @@ class Store:
                 ) from exc
             self._base = stack.enter_context(closing(connect(folder / "store.db", orphans)))
             if writable:
-                self._check_key()
+                self._begin_with_key()
                 with self._changes("The store was not opened."):
                     prepare(self._base)
                     measure(self._base, self.pictures.size)
@@ -272,11 +272,16 @@ class Store:
         for name in set(self.pictures.names()).difference(image for (image,) in rows):
             self.pictures.remove(name)
 
-    def _check_key(self) -> None:
-        row = self._base.execute("SELECT value FROM facts WHERE name = 'key'").fetchone()
+    def check_key(self) -> bool:
+        """Whether it has one to check; another than it was made with is an error."""
+        with self._lock:
+            row = self._base.execute("SELECT value FROM facts WHERE name = 'key'").fetchone()
         if row is not None:
             self._seal.open("check", row[0])
-        else:
+        return row is not None
+
+    def _begin_with_key(self) -> None:
+        if not self.check_key():
             with self._changes("The store was not made.") as time:
                 value = self._seal.close("check", _CHECK)
                 self._base.execute("INSERT INTO facts VALUES ('key', ?)", (value,))

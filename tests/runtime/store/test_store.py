@@ -34,13 +34,6 @@ def fill(store: Store, count: int = 3) -> str:
     return session
 
 
-@pytest.fixture
-def key(tmp_path: Path) -> Path:
-    file = tmp_path / "key"
-    file.write_bytes(base64.b64encode(os.urandom(32)) + b"\n")
-    return file
-
-
 def test_what_was_kept_is_there_when_it_is_opened_again(tmp_path: Path) -> None:
     with Store(tmp_path / "s", limits=ROOMY) as store:
         session = fill(store)
