@@ -79,8 +79,12 @@ def export(folder: Path | None, key: Path | None, out: Path, session: str | None
     from runtime.store.exporting import write_export
 
     with _open(folder, key) as store:
-        count = write_export(store, _session(store, session), out)
-    click.echo(f"{count} captures written to {out}.")
+        written = write_export(store, _session(store, session), out)
+    click.echo(f"{written.captures} captures written to {out}.")
+    if written.missing:
+        click.echo(f"{len(written.missing)} of them without a picture, as its missing.txt says:")
+    for missing in written.missing:
+        click.echo(f"  {missing}")
 
 
 @command.command(cls=Verb)

@@ -210,6 +210,9 @@ class Store:
     def picture(self, name: str) -> bytes:
         return self._seal.open("picture", self.pictures.read(name))
 
+    def whole_picture(self, name: str) -> bytes:
+        return self._seal.open("picture", self.pictures.read_whole(name))
+
     def sessions(self) -> list[dict[str, Any]]:
         """With how many captures were made, and how many of them are removed by now."""
         with self._lock:

@@ -60,6 +60,7 @@ def test_exports(folder: Path, tmp_path: Path) -> None:
     assert (tmp_path / "c.zip").stat().st_mode & 0o777 == 0o600, "patient data, unencrypted"
     with zipfile.ZipFile(tmp_path / "c.zip") as archive:
         assert archive.read("pictures/000003.png") == b"png 10"
+        assert "missing.txt" not in archive.namelist()
         assert "not a diagnosis" in archive.read("README.txt").decode()
 
 
@@ -142,3 +143,26 @@ def test_an_export_that_breaks_off_leaves_nothing(
     assert run(*words).exit_code == 0
     assert [file.name for file in out.iterdir()] == ["visits.zip"]
     assert (out / "visits.zip").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_lost_picture_does_not_keep_the_others_from_being_exported(
+    folder: Path, tmp_path: Path
+) -> None:
+    with Store(folder, writable=False) as store:
+        names = [capture.image or "" for capture in store.captures()]
+        store.pictures.place(names[0]).unlink()
+        store.pictures.place(names[2]).write_bytes(b"another")
+    done = run("export", "--store", folder, "--out", tmp_path / "visits.zip")
+    assert done.exit_code == 0, done.output
+    assert "4 captures written" in done.output
+    assert "2 of them without a picture" in done.output
+    with zipfile.ZipFile(tmp_path / "visits.zip") as archive:
+        pictures = [name for name in archive.namelist() if name.startswith("pictures/")]
+        assert pictures == ["pictures/000002.png", "pictures/000004.png"]
+        said = archive.read("missing.txt").decode().splitlines()
+        assert len(archive.read("records.jsonl").splitlines()) == 4
+    assert said == [
+        "capture 1: its picture cannot be read (No such file or directory)",
+        "capture 3: its picture was changed",
+    ]
+    assert all(line in done.output for line in said)
