@@ -138,11 +138,12 @@ def judge_memory(samples: np.ndarray) -> bool:
     """Whether it surely grows: also the slope's lower bound, of 95 %, is above the limit."""
     late = samples[samples[:, 0] >= max(WARM_UP * samples[-1, 0], WARM_UP_SECONDS)]
     low, high = slope_bounds(late[:, 0] / 3600, late[:, 1])
+    slope = f"{low:+.2f} to {high:+.2f} MB/h" if np.isfinite(low) else "not looked at often enough"
     verdict = "it grows" if low > MOST_MB_AN_HOUR else "flat"
     if low <= MOST_MB_AN_HOUR < high:
         verdict = f"whether it is under {MOST_MB_AN_HOUR:g} is not told by so short a run"
     ends = f"{samples[0, 1]:.1f} to {samples[-1, 1]:.1f} MB"
-    print(f"Memory: {ends}; after the warm-up {low:+.2f} to {high:+.2f} MB/h: {verdict}.")
+    print(f"Memory: {ends}; after the warm-up {slope}: {verdict}.")
     return low > MOST_MB_AN_HOUR
 
 
