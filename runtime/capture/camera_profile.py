@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
 from runtime.capture.address import without_secrets
 from runtime.errors import UsageError, missing_extra
 from runtime.specs import Spec
-
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
 
 REMEDY = "write one with  dermedge doctor --cameras --write FILE  and change that"
 LONGEST = 80  # characters of a value that are shown
@@ -63,13 +61,13 @@ def read_profile(path: Path) -> Profile:
         ) from exc
 
 
-def _field(problem: ErrorDetails) -> str:
+def _field(problem: Mapping[str, Any]) -> str:
     return ".".join(map(str, problem["loc"])) or "the file"
 
 
-def _shown(problem: ErrorDetails) -> str:
+def _shown(problem: Mapping[str, Any]) -> str:
     """The value, where it cannot be a password: an address has one, and so may what is unknown."""
-    field, *_ = *problem["loc"], ""
+    field = next(iter(problem["loc"]), "")
     if field not in Profile.model_fields or field == "device":
         return f"something of the type {type(problem['input']).__name__}"
     shown = ascii(problem["input"])
@@ -83,10 +81,10 @@ def _unreadable(error: Exception) -> str:
     return without_secrets(str(getattr(error, "problem", None) or error).splitlines()[0]) + where
 
 
-def _wanted(problem: ErrorDetails) -> str:
+def _wanted(problem: Mapping[str, Any]) -> str:
     if problem["type"] == "extra_forbidden" and len(problem["loc"]) == 1:
         names = (field.alias or name for name, field in Profile.model_fields.items())
         return "no such field; there are " + ", ".join(names)
     if problem["type"] == "model_type":
         return "fields and their values"
-    return problem["msg"]
+    return str(problem["msg"])
