@@ -48,8 +48,10 @@ def list_(folder: Path | None) -> None:
         click.echo("No session yet.")
     for session in sessions:
         facts = session["facts"]
-        words = [session["id"][:8], session["started"][:19], f"{session['captures']:>4} captures"]
+        kept = session["captures"] - session["removed"]
+        words = [session["id"][:8], session["started"][:19], f"{kept:>4} captures"]
         words += [facts["bundle"], facts["camera"]]
+        words += [f"({session['removed']} more removed)"] if session["removed"] else []
         words += [] if session["ended"] else ["(not ended in order)"]
         click.echo("  ".join(words))
 
@@ -77,8 +79,12 @@ def export(folder: Path | None, key: Path | None, out: Path, session: str | None
     from runtime.store.exporting import write_export
 
     with _open(folder, key) as store:
-        count = write_export(store, _session(store, session), out)
-    click.echo(f"{count} captures written to {out}.")
+        written = write_export(store, _session(store, session), out)
+    click.echo(f"{written.captures} captures written to {out}.")
+    if written.missing:
+        click.echo(f"{len(written.missing)} of them without a picture, as its missing.txt says:")
+    for missing in written.missing:
+        click.echo(f"  {missing}")
 
 
 @command.command(cls=Verb)
@@ -92,7 +98,7 @@ def verify(folder: Path | None) -> None:
     """
     with _open(folder) as store:
         found = list(store.problems())
-        count = sum(session["captures"] for session in store.sessions())
+        sessions = store.sessions()
         last = store.last_hash()
     for problem in found:
         click.echo(problem)
@@ -103,7 +109,11 @@ def verify(folder: Path | None) -> None:
             expected="none",
             remedy="keep the folder as it is, and look at who had access to it",
         )
-    click.echo(f"{count} captures are what they were when they were made.")
+    removed = sum(session["removed"] for session in sessions)
+    kept = sum(session["captures"] for session in sessions) - removed
+    click.echo(f"{kept} captures are what they were when they were made.")
+    if removed:
+        click.echo(f"{removed} more were removed, as too old or too much; the log says which.")
     click.echo(f"The audit log ends with {last}: keep that elsewhere, to notice a missing end.")
 
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from runtime.capture.camera_profile import Profile
     from runtime.capture.preview import Preview
     from runtime.capture.station import Station
+    from runtime.capture.watch import Journal
+    from runtime.store.store import Store
     from runtime.web.server import Listening
 
 
@@ -100,9 +102,21 @@ def run_camera(source: str, bundle: LoadedBundle, backend: str, settings: Camera
                     ):
                         console.run(station, settings.headless, button, window)
             finally:
-                store.end(session)
+                _end(store, session, journal)
                 journal.note("ended")
                 journal.close()
+
+
+def _end(store: Store, session: str, journal: Journal) -> None:
+    """Where it cannot be noted, the session is as one that a power cut broke off, and the next
+    start goes on with it: the loop has ended in order all the same."""
+    from runtime.store.database import StoreBroken
+
+    try:
+        store.end(session)
+    except StoreBroken as error:
+        journal.note("session not ended", why=error.got)
+        click.echo(str(error), err=True)
 
 
 def _address(source: str, profile: Profile, headless: bool) -> Address:

@@ -13,7 +13,7 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from threading import Event
 from typing import TYPE_CHECKING
@@ -46,7 +46,7 @@ def run(
     if terminal:
         console.print(HELP)
     ended, notifier, status = Event(), Notifier(), _StatusLine(console, terminal)
-    with _ended_by_signals(ended):
+    with _ended_by_signals(ended, station.store.hurry):
         notifier.ready()
         capture = _Capture(console, station, preview)
         pressed = _Pressed(console, station, button)
@@ -172,11 +172,18 @@ def status_line(view: View) -> str:
 
 
 @contextmanager
-def _ended_by_signals(ended: Event) -> Iterator[None]:
-    before = signal.signal(signal.SIGTERM, lambda *_: ended.set())
+def _ended_by_signals(ended: Event, hurry: Callable[[], None]) -> Iterator[None]:
+    """However it ends, nothing waits from then on: whoever stops a service does not wait long."""
+
+    def end(*_: object) -> None:
+        ended.set()
+        hurry()
+
+    before = signal.signal(signal.SIGTERM, end)
     try:
         yield
     finally:
+        hurry()
         signal.signal(signal.SIGTERM, before)
 
 

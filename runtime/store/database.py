@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from runtime.errors import DermedgeError, UsageError
 
 SCHEMA = 1
-BUSY_SECONDS = 5.0
+BUSY_SECONDS = 5.0  # that another program may hold the database
+SLICE_MS = 200  # of that: then it is looked whether there is still time to wait
 CACHE_KB = 256  # SQLite would take 2 MB, little by little, and a store is not asked the same twice
 TABLES = """
 CREATE TABLE facts (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
@@ -35,6 +37,11 @@ CREATE TABLE audit (
     previous TEXT NOT NULL,
     hash TEXT NOT NULL
 ) STRICT;
+"""
+# Without it, each look for a picture's captures would read them all. It holds what limits ask for.
+BY_IMAGE = """
+CREATE INDEX IF NOT EXISTS captures_by_image ON captures (image, time, bytes)
+WHERE image IS NOT NULL
 """
 
 
@@ -64,6 +71,7 @@ def connect(file: Path, orphans: bool = False) -> sqlite3.Connection:
                     base.execute(statement)
                 base.execute("INSERT INTO facts VALUES ('schema', ?)", (str(SCHEMA).encode(),))
         _check_schema(base, file)
+        base.execute(f"PRAGMA busy_timeout = {SLICE_MS}")
     except sqlite3.Error as exc:
         raise UsageError(
             f"{file} cannot be used.",
@@ -73,10 +81,20 @@ def connect(file: Path, orphans: bool = False) -> sqlite3.Connection:
     return base
 
 
+def prepare(base: sqlite3.Connection) -> None:
+    """What was added since, in stores of before: who does not know of it is not disturbed."""
+    columns = {row[1] for row in base.execute("PRAGMA table_info(captures)")}
+    if "bytes" not in columns:
+        base.execute("ALTER TABLE captures ADD COLUMN bytes INTEGER")  # of the picture as stored
+    base.execute(BY_IMAGE)
+
+
 @contextmanager
-def transaction(base: sqlite3.Connection) -> Iterator[None]:
-    """All of it, or nothing."""
-    base.execute("BEGIN IMMEDIATE")
+def transaction(
+    base: sqlite3.Connection, hurried: Callable[[], bool] = lambda: False
+) -> Iterator[None]:
+    """All of it, or nothing. What is `hurried` waits for no other program any longer."""
+    _begin(base, hurried)
     try:
         yield
         base.execute("COMMIT")
@@ -84,6 +102,17 @@ def transaction(base: sqlite3.Connection) -> Iterator[None]:
         if base.in_transaction:
             base.execute("ROLLBACK")
         raise
+
+
+def _begin(base: sqlite3.Connection, hurried: Callable[[], bool]) -> None:
+    until = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            base.execute("BEGIN IMMEDIATE")
+            return
+        except sqlite3.OperationalError as exc:  # only its words say which, before Python 3.11
+            if "locked" not in str(exc) or hurried() or time.monotonic() >= until:
+                raise
 
 
 def _lost(file: Path) -> UsageError:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from runtime.errors import UsageError
 from runtime.record import flatten
-from runtime.results import writing
-from runtime.store.pictures import private
+from runtime.store.pictures import PictureLost, private
 
 if TYPE_CHECKING:
     from runtime.store.store import Capture, Store
@@ -23,15 +25,22 @@ README = """Captures of dermedge.
 
 records.jsonl has one result record a line, captures.csv the same as a table, and sessions.json what
 ran, and how the camera was set up. pictures/ has what was judged: where several frames were, as
-capture.frames in a record says, the sharpest of them.
+capture.frames in a record says, the sharpest of them. If there is a missing.txt, it names the
+captures whose pictures were lost or damaged.
 
 Decision support for a trained clinician, not a diagnosis: a score says how much a picture looks
 like those of its class in the training data.
 """
 
 
-def write_export(store: Store, session: str | None, out: Path) -> int:
-    """How many captures were written. What retention has removed is left out."""
+@dataclass(frozen=True, slots=True)
+class Written:
+    captures: int
+    missing: list[str]  # whose picture is not with them, and why
+
+
+def write_export(store: Store, session: str | None, out: Path) -> Written:
+    """What retention has removed is left out."""
     kind = out.suffix.lower()
     if kind not in KINDS:
         raise UsageError(
@@ -39,21 +48,56 @@ def write_export(store: Store, session: str | None, out: Path) -> int:
             got=kind or "no ending",
             expected=", ".join(KINDS),
         )
-    with writing(out), open(out, "xb", opener=private) as file:
+    if out.exists():
+        raise UsageError(
+            f"{out} is there already.",
+            expected="a file that is new: what was exported before is never overwritten",
+            remedy="name another with --out, or move that one",
+        )
+    store.check_key()
+    with _appearing_whole(out) as file:
         return write_captures(store, session, kind, file)
 
 
-def write_captures(store: Store, session: str | None, kind: str, file: IO[bytes]) -> int:
+@contextmanager
+def _appearing_whole(out: Path) -> Iterator[IO[bytes]]:
+    """A file that has its name only once all of it is on the disk."""
+    partial = out.with_name(f".{out.name}.partial")
+    try:
+        try:
+            partial.unlink(missing_ok=True)  # of an export that was killed
+            with open(partial, "xb", opener=private) as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            partial.rename(out)
+        except BaseException:
+            with suppress(OSError):
+                partial.unlink()
+            raise
+    except OSError as exc:
+        raise UsageError(
+            f"{out} cannot be written.",
+            got=exc.strerror or str(exc),
+            expected="a folder with room for it, and permission",
+            remedy="make room, or name another folder with --out; nothing of it was left behind",
+        ) from exc
+
+
+def write_captures(store: Store, session: str | None, kind: str, file: IO[bytes]) -> Written:
     captures = [each for each in store.captures(session) if each.record is not None]
+    missing: list[str] = []
     if kind == ".zip":
-        _write_zip(store, captures, file)
+        missing = _write_zip(store, captures, file)
     else:
         text = (_csv if kind == ".csv" else _jsonl)(captures)
         file.write(text.encode("utf-8", "backslashreplace"))
-    return len(captures)
+    return Written(len(captures), missing)
 
 
-def _write_zip(store: Store, captures: list[Capture], file: IO[bytes]) -> None:
+def _write_zip(store: Store, captures: list[Capture], file: IO[bytes]) -> list[str]:
+    """One picture that is lost leaves it out, and says so: the others are wanted all the same."""
+    missing = []
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("README.txt", README)
         archive.writestr("records.jsonl", _jsonl(captures))
@@ -62,12 +106,16 @@ def _write_zip(store: Store, captures: list[Capture], file: IO[bytes]) -> None:
         sessions = [each for each in store.sessions() if each["id"] in there]
         archive.writestr("sessions.json", json.dumps(sessions, indent=1, ensure_ascii=False))
         for each in captures:
-            if each.image is not None:
-                archive.writestr(
-                    f"pictures/{each.number:06d}.png",
-                    store.picture(each.image),
-                    zipfile.ZIP_STORED,  # PNG is packed already
-                )
+            try:
+                picture = store.whole_picture(each.image or "")
+            except PictureLost as lost:
+                missing.append(f"capture {each.number}: {lost}")
+                continue
+            name = f"pictures/{each.number:06d}.png"
+            archive.writestr(name, picture, zipfile.ZIP_STORED)  # PNG is packed already
+        if missing:
+            archive.writestr("missing.txt", "".join(f"{each}\n" for each in missing))
+    return missing
 
 
 def _rows(captures: list[Capture]) -> Iterator[dict[str, Any]]:

@@ -8,7 +8,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from runtime.errors import DermedgeError
+
 SUFFIX = ".picture"
+
+
+class PictureLost(DermedgeError):
+    """A capture's picture is not what it was; the words go behind the capture's number."""
 
 
 class Pictures:
@@ -41,6 +47,22 @@ class Pictures:
 
     def read(self, name: str) -> bytes:
         return self.place(name).read_bytes()
+
+    def read_whole(self, name: str) -> bytes:
+        """As it was captured, or an error that says what became of it."""
+        try:
+            content = self.read(name)
+        except OSError as exc:
+            raise PictureLost(f"its picture cannot be read ({exc.strerror})") from exc
+        if hashlib.sha256(content).hexdigest() != name:
+            raise PictureLost("its picture was changed")
+        return content
+
+    def size(self, name: str) -> int:
+        """In bytes; nothing where it is gone."""
+        with suppress(FileNotFoundError):
+            return self.place(name).stat().st_size
+        return 0
 
     def remove(self, name: str) -> None:
         with suppress(FileNotFoundError):

@@ -28,8 +28,9 @@ from typing import TYPE_CHECKING, Any
 
 from runtime.errors import UsageError
 from runtime.store import audit
-from runtime.store.database import BUSY_SECONDS, StoreBroken, connect, transaction
+from runtime.store.database import BUSY_SECONDS, StoreBroken, connect, prepare, transaction
 from runtime.store.pictures import Pictures
+from runtime.store.retention import BATCH, beyond_limits, measure
 from runtime.store.sealing import Seal, read_seal
 
 if TYPE_CHECKING:
@@ -37,10 +38,10 @@ if TYPE_CHECKING:
 
     from runtime.record import Result
 
-JUST_NOW = timedelta(minutes=1)  # somebody may still look at it
 GOES_ON = timedelta(hours=12)  # since a session began that was broken off
 FREE_MB = 200  # of the disk: with less nothing more is captured
 COLUMNS = "SELECT number, session, time, image, record, patient, outline FROM captures"
+NOT_KEPT = "The capture was not kept."
 _CHECK = b"dermedge store"
 
 
@@ -79,7 +80,7 @@ class Store:
         self._seal: Seal = read_seal(key_file)
         if not writable and not (folder / "store.db").is_file():
             raise UsageError(f"{folder} holds no captured sessions.", got="no store.db in it")
-        self._lock = RLock()
+        self._lock, self._hurried = RLock(), False
         with ExitStack() as stack:
             try:
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -95,7 +96,10 @@ class Store:
                 ) from exc
             self._base = stack.enter_context(closing(connect(folder / "store.db", orphans)))
             if writable:
-                self._check_key()
+                self._begin_with_key()
+                with self._changes("The store was not opened."):
+                    prepare(self._base)
+                    measure(self._base, self.pictures.size)
                 self._sweep()
             self._open = stack.pop_all()
 
@@ -106,11 +110,11 @@ class Store:
         was at the screen finds the captures of before.
         """
         if (broken := self._broken_off(facts)) is not None:
-            with self._changes() as time:
+            with self._changes("The session was not begun.") as time:
                 audit.note(self._base, time, "session goes on", session=broken)
             return broken
         session = uuid.uuid4().hex
-        with self._changes() as time:
+        with self._changes("The session was not begun.") as time:
             self._base.execute(
                 "INSERT INTO sessions VALUES (?, ?, NULL, ?)", (session, time, json.dumps(facts))
             )
@@ -127,8 +131,12 @@ class Store:
         since = datetime.now(timezone.utc) - datetime.fromisoformat(row[1])
         return str(row[0]) if timedelta(0) <= since < GOES_ON else None
 
+    def hurry(self) -> None:
+        """From now on nothing waits for a program that holds the database: the loop is to end."""
+        self._hurried = True
+
     def end(self, session: str) -> None:
-        with self._changes() as time:
+        with self._changes("The session's end was not noted; its captures are kept.") as time:
             self._base.execute("UPDATE sessions SET ended = ? WHERE id = ?", (time, session))
             audit.note(self._base, time, "session ended", session=session)
 
@@ -143,21 +151,22 @@ class Store:
         """Keep a capture. It is on the disk when its number is returned."""
         self.check_room(len(picture))
         with self._lock:
+            sealed = self._seal.close("picture", picture)
             try:
-                name = self.pictures.add(self._seal.close("picture", picture))
+                name = self.pictures.add(sealed)
             except OSError as exc:
-                raise _not_kept(exc.strerror or str(exc)) from exc
+                raise _broken(NOT_KEPT, exc.strerror or str(exc)) from exc
             texts = {
                 "record": record.to_json(),
                 "patient": json.dumps(dict(patient)),
                 "outline": json.dumps(outline),
             }
             stored = {what: self._seal.close(what, text.encode()) for what, text in texts.items()}
-            with self._changes() as time:
+            with self._changes(NOT_KEPT) as time:
                 row = self._base.execute(
-                    "INSERT INTO captures (session, time, image, record, patient, outline)"
-                    " VALUES (?, ?, ?, ?, ?, ?)",
-                    (session, time, name, *stored.values()),
+                    "INSERT INTO captures (session, time, image, bytes, record, patient, outline)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    (session, time, name, len(sealed), *stored.values()),
                 )
                 number = row.lastrowid or 0
                 audit.note(
@@ -201,13 +210,18 @@ class Store:
     def picture(self, name: str) -> bytes:
         return self._seal.open("picture", self.pictures.read(name))
 
+    def whole_picture(self, name: str) -> bytes:
+        return self._seal.open("picture", self.pictures.read_whole(name))
+
     def sessions(self) -> list[dict[str, Any]]:
+        """With how many captures were made, and how many of them are removed by now."""
         with self._lock:
             rows = self._base.execute(
-                "SELECT id, started, ended, facts, (SELECT count(*) FROM captures"
-                " WHERE session = id) FROM sessions ORDER BY started"
+                "SELECT id, started, ended, sessions.facts, count(number),"
+                " count(number) - count(image) FROM sessions LEFT JOIN captures ON session = id"
+                " GROUP BY id ORDER BY started"
             ).fetchall()
-        names = ("id", "started", "ended", "facts", "captures")
+        names = ("id", "started", "ended", "facts", "captures", "removed")
         found = [dict(zip(names, row, strict=True)) for row in rows]
         return [{**each, "facts": json.loads(each["facts"])} for each in found]
 
@@ -230,39 +244,26 @@ class Store:
 
     def apply_limits(self) -> int:
         """Remove what is too old or too much. How many captures went."""
-        removed = 0
         with self._lock:
-            for number, image in self._beyond_limits():
-                with self._changes() as time:
+            beyond = beyond_limits(self._base, self.limits)
+        for start in range(0, len(beyond), BATCH):
+            self._remove(beyond[start : start + BATCH])  # captures may come between
+        return len(beyond)
+
+    def _remove(self, captures: Sequence[tuple[int, str]]) -> None:
+        """Their pictures last: those that a power cut leaves are swept away."""
+        with self._lock:
+            with self._changes("What is beyond the limits was not removed.") as time:
+                for number, _ in captures:
                     self._base.execute(
                         "UPDATE captures SET image = NULL, record = NULL, patient = NULL,"
                         " outline = NULL WHERE number = ?",
                         (number,),
                     )
                     audit.note(self._base, time, "removed", capture=number, why="retention")
+            for _, image in captures:
                 if not self._named(image):
                     self.pictures.remove(image)
-                removed += 1
-        return removed
-
-    def _beyond_limits(self) -> list[tuple[int, str]]:
-        rows = self._base.execute(
-            "SELECT number, time, image FROM captures WHERE image IS NOT NULL ORDER BY number DESC"
-        ).fetchall()
-        oldest = ""
-        if self.limits.days is not None:
-            oldest = (datetime.now(timezone.utc) - timedelta(days=self.limits.days)).isoformat()
-        room = float("inf") if self.limits.megabytes is None else self.limits.megabytes * 1e6
-        beyond, used = [], 0.0
-        for number, time, image in rows:
-            place = self.pictures.place(image)
-            used += place.stat().st_size if place.exists() else 0
-            if used > room or time < oldest:
-                beyond.append((number, image))
-        # The newest may have just been acknowledged.
-        just = (datetime.now(timezone.utc) - JUST_NOW).isoformat()
-        kept = rows[0][0] if rows and rows[0][1] > just else None
-        return [each for each in beyond[::-1] if each[0] != kept]
 
     def _named(self, image: str) -> bool:
         query = "SELECT 1 FROM captures WHERE image = ? LIMIT 1"
@@ -270,16 +271,21 @@ class Store:
 
     def _sweep(self) -> None:
         self.pictures.drop_parts()
-        for name in list(self.pictures.names()):
-            if not self._named(name):
-                self.pictures.remove(name)
+        rows = self._base.execute("SELECT image FROM captures WHERE image IS NOT NULL")
+        for name in set(self.pictures.names()).difference(image for (image,) in rows):
+            self.pictures.remove(name)
 
-    def _check_key(self) -> None:
-        row = self._base.execute("SELECT value FROM facts WHERE name = 'key'").fetchone()
+    def check_key(self) -> bool:
+        """Whether it has one to check; another than it was made with is an error."""
+        with self._lock:
+            row = self._base.execute("SELECT value FROM facts WHERE name = 'key'").fetchone()
         if row is not None:
             self._seal.open("check", row[0])
-        else:
-            with self._changes() as time:
+        return row is not None
+
+    def _begin_with_key(self) -> None:
+        if not self.check_key():
+            with self._changes("The store was not made.") as time:
                 value = self._seal.close("check", _CHECK)
                 self._base.execute("INSERT INTO facts VALUES ('key', ?)", (value,))
                 audit.note(self._base, time, "store made")
@@ -293,14 +299,15 @@ class Store:
         return Capture(number, session, time, image, record, patient, outline or [])
 
     @contextmanager
-    def _changes(self) -> Iterator[str]:
-        """A transaction, and the time that stands in all of it."""
+    def _changes(self, otherwise: str) -> Iterator[str]:
+        """A transaction, and the time that stands in all of it; what to say if there is none."""
         with self._lock:
             try:
-                with transaction(self._base):
+                with transaction(self._base, lambda: self._hurried):
                     yield datetime.now(timezone.utc).isoformat()
             except sqlite3.Error as exc:  # only its words say which, before Python 3.11
-                raise (_locked() if "locked" in str(exc) else _not_kept(str(exc))) from exc
+                locked = "locked" in str(exc)
+                raise (_locked(otherwise) if locked else _broken(otherwise, str(exc))) from exc
 
     def __enter__(self) -> Self:
         return self
@@ -328,21 +335,21 @@ def _lock(file: Path) -> int:
     return descriptor
 
 
-def _not_kept(why: str) -> StoreBroken:
+def _broken(what: str, why: str) -> StoreBroken:
     return StoreBroken(
-        "The capture was not kept.",
+        what,
         got=why,
         expected="a disk that takes it; what was kept before is safe",
         remedy="dermedge sessions verify",
     )
 
 
-def _locked() -> StoreBroken:
+def _locked(what: str) -> StoreBroken:
     return StoreBroken(
-        "The capture was not kept.",
+        what,
         got="store.db is locked by another program",
         expected=f"that it lets go within {BUSY_SECONDS:g} s; what was kept before is safe",
-        remedy="close that program, then capture once more",
+        remedy="close that program, then try once more",
     )
 
 

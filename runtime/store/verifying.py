@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from runtime.store import audit
-from runtime.store.pictures import Pictures
+from runtime.store.pictures import PictureLost, Pictures
 
 PARTS = ("record", "patient", "outline")
 
@@ -80,9 +80,6 @@ def _captures(
 
 def _picture(pictures: Pictures, number: int, name: str) -> Iterator[str]:
     try:
-        content = pictures.read(name)
-    except OSError as exc:
-        yield f"capture {number}: its picture cannot be read ({exc.strerror})"
-        return
-    if hashlib.sha256(content).hexdigest() != name:
-        yield f"capture {number}: its picture was changed"
+        pictures.read_whole(name)
+    except PictureLost as lost:
+        yield f"capture {number}: {lost}"

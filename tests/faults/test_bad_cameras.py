@@ -27,6 +27,7 @@ KEPT, NOT_CAPTURED = 201, 409
 STALE_MS = (
     1000.0  # a picture is at most half as old when it is chosen; a busy machine takes its time
 )
+MOST_BEHIND = 10  # frames: a twelfth of a second of the fastest camera here
 DARKEST = 60.0  # the mean of a test's picture of skin is far above it
 
 
@@ -82,15 +83,16 @@ def place(started: Place) -> Iterator[Place]:
 @pytest.mark.parametrize(
     ("way", "said"),
     [
-        ("stalled", "no frame comes"),
-        ("frozen", "the picture does not change"),
-        ("black", "the picture"),
-        ("dark", "the picture is black"),
-        ("garbage", "damaged"),
-        ("half", "damaged"),
+        ("stalled", {"no frame comes"}),
+        ("frozen", {"the picture does not change"}),
+        # Both are true, and become so within the same second.
+        ("black", {"the picture is black", "the picture does not change"}),
+        ("dark", {"the picture is black"}),
+        ("garbage", {"damaged"}),
+        ("half", {"damaged"}),
     ],
 )
-def test_what_is_no_picture_is_never_judged(place: Place, way: Way, said: str) -> None:
+def test_what_is_no_picture_is_never_judged(place: Place, way: Way, said: set[str]) -> None:
     place.captures_again()
     place.camera.way = way
     while place.loop.state == "live":
@@ -99,7 +101,7 @@ def test_what_is_no_picture_is_never_judged(place: Place, way: Way, said: str) -
     status, answer = place.loop.capture()
     assert status == NOT_CAPTURED
     assert answer["what"] == "There is no live picture to judge."
-    assert said in answer["got"]
+    assert any(words in answer["got"] for words in said), answer["got"]
     assert len(place.loop.captures()) == before
 
 
@@ -192,13 +194,27 @@ def test_after_a_standstill_nothing_old_is_judged(place: Place, stopped: str) ->
 @pytest.mark.slow
 @pytest.mark.parametrize("fps", [5, 120])
 def test_slow_and_fast_cameras(place: Place, fps: int) -> None:
-    """Live, and never behind. (A busy machine may hold up a camera for a moment.)"""
+    """Live, never behind, and not opened anew.
+
+    There are few samples, one a capture, and where others have the cores a second without a frame,
+    which is not live, takes two of them: half may be so. Whether it keeps up does not depend on
+    that: what was sent while it was held up, it has to catch up with.
+    """
+
+    def on_the_way() -> int:
+        return place.camera.sent - int(place.loop.device()["counts"]["received"])
+
+    openings = place.loop.device()["counts"]["openings"]
+    place.captures_again()
+    before = on_the_way()
     place.camera.fps = fps
     ending, states = time.monotonic() + 3.0, []
     while time.monotonic() < ending:
         states.append(place.loop.state)
         place.captures_again()
     assert states.count("live") > len(states) / 2
+    until(lambda: on_the_way() - before <= MOST_BEHIND, "it is behind")
+    assert place.loop.device()["counts"]["openings"] == openings
 
 
 @pytest.mark.slow

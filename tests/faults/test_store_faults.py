@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from runtime.store.store import Store
 from tests.faults.camera_loop import CameraLoop, check_kept, running
 from tests.runtime.scans import bundle_at
 
@@ -34,6 +35,9 @@ def loop(tmp_path: Path) -> Iterator[CameraLoop]:
     with running(tmp_path / "store", SOURCE, bundle_at(tmp_path / "bundle")) as loop:
         yield loop
     check_kept(tmp_path / "store", loop.acknowledged)
+
+
+STOP_SECONDS = 5.0  # that docs/deploy/dermedge.service leaves to a stop
 
 
 def keeps(loop: CameraLoop, times: int = 1) -> int:
@@ -146,3 +150,29 @@ def test_a_database_that_stays_locked(loop: CameraLoop, holder: subprocess.Popen
     holder.kill()
     holder.wait()
     keeps(loop)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("captures", [0, 3])
+def test_a_stop_while_the_database_is_locked(
+    loop: CameraLoop, holder: subprocess.Popen[str], tmp_path: Path, captures: int
+) -> None:
+    """Soon, in order, and whatever still waits for the database is refused."""
+    with ThreadPoolExecutor(captures + 1) as pool:
+        waiting = []
+        for _ in range(captures):
+            waiting.append(pool.submit(loop.capture))
+            time.sleep(0.6)
+        began = time.monotonic()
+        assert loop.end() == 0, loop.words
+        assert time.monotonic() - began < STOP_SECONDS
+        for one in waiting:
+            one.exception()
+    assert "The session's end was not noted; its captures are kept." in loop.words
+    assert "locked by another program" in loop.words
+    assert "Traceback" not in loop.words
+    holder.kill()
+    holder.wait()
+    with Store(tmp_path / "store", writable=False) as store:
+        (session,) = store.sessions()
+        assert (session["ended"], session["captures"]) == (None, 1)

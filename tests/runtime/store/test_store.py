@@ -34,13 +34,6 @@ def fill(store: Store, count: int = 3) -> str:
     return session
 
 
-@pytest.fixture
-def key(tmp_path: Path) -> Path:
-    file = tmp_path / "key"
-    file.write_bytes(base64.b64encode(os.urandom(32)) + b"\n")
-    return file
-
-
 def test_what_was_kept_is_there_when_it_is_opened_again(tmp_path: Path) -> None:
     with Store(tmp_path / "s", limits=ROOMY) as store:
         session = fill(store)
@@ -125,8 +118,8 @@ def change(folder: Path, statement: str, *values: Any) -> None:
         ("UPDATE audit SET detail = '{}' WHERE number = 4", "audit entry 4: the chain is broken"),
         ("DELETE FROM audit WHERE number = 3", "audit entry 4: the chain is broken"),
         (
-            "INSERT INTO captures SELECT 9, session, time, image, record, patient, outline"
-            " FROM captures WHERE number = 1",
+            "INSERT INTO captures (number, session, time, image, record, patient, outline)"
+            " SELECT 9, session, time, image, record, patient, outline FROM captures LIMIT 1",
             "capture 9: the audit log does not know it",
         ),
     ],
@@ -260,7 +253,7 @@ def test_the_oldest_go_when_there_is_too_much(
         assert store.apply_limits() == 1
         (left,) = [c for c in store.captures() if c.image]
         assert left.number == 4, "the newest may have just been acknowledged"
-        monkeypatch.setattr("runtime.store.store.JUST_NOW", timedelta(0))
+        monkeypatch.setattr("runtime.store.retention.JUST_NOW", timedelta(0))
         assert store.apply_limits() == 1
         assert not any(capture.image for capture in store.captures())
 
