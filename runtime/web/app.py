@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import math
 import tempfile
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timezone
@@ -46,6 +48,7 @@ TYPES = {
     ".svg": "image/svg+xml",
 }
 EVENT_SECONDS, WAIT_SECONDS = 0.1, 0.1  # a stop waits for either
+FRAME_SECONDS = 1.0  # until a page hears that there is no newer picture
 MOST_JUDGED = 2  # pictures from elsewhere at once: they are large, and captures go before
 MOST_PIXELS = 50_000_000  # of a picture that is sent: a small device has not the memory for more
 SENT = "sent"  # where a picture is from that no camera here saw
@@ -70,6 +73,7 @@ def make_app(station: Station, policy: Policy, closing: Event) -> Starlette:
         Route("/metrics", screen.metrics),
         Route("/static/{name}", screen.static),
         Route("/live", screen.live),
+        Route("/api/frame", screen.frame),
         Route("/api/events", screen.events),
         Route("/api/about", screen.about),
         Route("/api/device", screen.device),
@@ -131,33 +135,57 @@ class Screen:
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
     async def live(self, request: Request) -> Response:
+        """For other programs: of a stream, our page could not tell how old its pictures are."""
         return self._stream(self._frames(), "multipart/x-mixed-replace; boundary=frame")
+
+    async def frame(self, request: Request) -> Response:
+        """The newest picture, where there is one after that number; one is asked for at a time."""
+        if self._streams >= MOST_STREAMS:
+            return _crowded()
+        after = _whole(request.query_params.get("after"))
+        if after > self.station.loop.camera.status.counts.received:
+            after = 0  # that was counted before a new start
+        with self._looking_on():
+            found = await self._picture_after(after, FRAME_SECONDS)
+        if found is None:
+            return Response(status_code=204)
+        number, jpeg = found
+        return Response(jpeg, media_type="image/jpeg", headers={"X-Dermedge-Frame": str(number)})
 
     async def events(self, request: Request) -> Response:
         return self._stream(self._views(), "text/event-stream")
 
     def _stream(self, content: AsyncIterator[bytes], kind: str) -> Response:
         if self._streams >= MOST_STREAMS:
-            return JSONResponse({"what": "Too many screens look on."}, 503)
+            return _crowded()
         return StreamingResponse(self._counted(content), media_type=kind)
 
     async def _counted(self, content: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        self._streams += 1
-        try:
+        with self._looking_on():
             async for part in content:
                 yield part
+
+    @contextmanager
+    def _looking_on(self) -> Iterator[None]:
+        self._streams += 1
+        try:
+            yield
         finally:
             self._streams -= 1
 
     def _goes_on(self) -> bool:
         return self.station.loop.failed is None and not self._closing.is_set()
 
+    async def _picture_after(self, number: int, seconds: float) -> tuple[int, bytes] | None:
+        until = time.monotonic() + seconds
+        found = None
+        while found is None and self._goes_on() and time.monotonic() < until:
+            found = await run_in_threadpool(self._pictures.after, number, WAIT_SECONDS)
+        return found
+
     async def _frames(self) -> AsyncIterator[bytes]:
         number = 0
-        while self._goes_on():
-            found = await run_in_threadpool(self._pictures.after, number, WAIT_SECONDS)
-            if found is None:
-                continue
+        while found := await self._picture_after(number, math.inf):
             number, jpeg = found
             head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
             yield head.encode() + jpeg + b"\r\n"
@@ -295,6 +323,10 @@ def _object(body: bytes) -> dict[str, Any]:
 
 def _no_picture() -> Response:
     return JSONResponse({"what": "There is no such picture in this session."}, 404)
+
+
+def _crowded() -> Response:
+    return JSONResponse({"what": "Too many screens look on."}, 503)
 
 
 def _busy() -> Response:

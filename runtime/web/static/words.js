@@ -16,6 +16,7 @@ const words = {
   state_stalled: "No new picture",
   state_lost: "Camera lost",
   state_reopening: "Looking for the camera",
+  state_unseen: "The picture does not get through",
   state_gone: "No connection to the device",
   no_picture: "No live picture",
   ready: "Ready: the lesion is outlined",

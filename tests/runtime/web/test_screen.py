@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Route
 
 WAIT_MS = 60_000
-WIDTH_SHOWN = "document.getElementById('video').naturalWidth"
-"""0 until the browser has drawn the first picture of the stream. Asked again and again, not by
-wait_for_function: that is a text run as a program, which the page's policy forbids."""
+WIDTH_SHOWN = "document.getElementById('video').width"
+"""0 until a picture is drawn. Asked again and again, not by wait_for_function: that is a text run
+as a program, which the page's policy forbids."""
 pytestmark = pytest.mark.slow
 
 
