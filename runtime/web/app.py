@@ -35,10 +35,11 @@ from runtime.store.database import StoreBroken
 from runtime.store.exporting import KINDS, write_captures
 from runtime.store.store import Store
 from runtime.web import answers
-from runtime.web.guard import Guard
+from runtime.web.guard import Guard, client_address, too_many_tries
 from runtime.web.metrics import Figures
 from runtime.web.pictures import LivePictures, smaller
 from runtime.web.policy import COOKIE, Policy
+from runtime.web.tries import TooManyTries
 
 STATIC = Path(__file__).parent / "static"
 TYPES = {
@@ -115,7 +116,11 @@ class Screen:
         if request.method == "GET":
             return self._file("login.html")
         form = parse_qs((await _body(request)).decode("utf-8", "replace"))
-        if not self.policy.is_token(form.get("token", [""])[0]):
+        try:
+            right = self.policy.try_token(form.get("token", [""])[0], client_address(request.scope))
+        except TooManyTries:
+            return too_many_tries()
+        if not right:
             return RedirectResponse("/login?wrong", 303)
         answer = RedirectResponse("/", 303)
         secure = self.policy.scheme == "https"

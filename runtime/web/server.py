@@ -109,6 +109,7 @@ def serving(station: Station, listening: Listening) -> Iterator[str]:
         log_config=None,
         access_log=False,  # addresses of pictures are nobody's business
         server_header=False,
+        proxy_headers=False,  # anybody on this machine could name another address as his own
         lifespan="off",
         limit_concurrency=MOST_CONNECTIONS,
         timeout_graceful_shutdown=STOP_SECONDS,
@@ -160,12 +161,12 @@ def _listener(listening: Listening) -> socket.socket:
 
 
 def _hosts(host: str, port: int) -> frozenset[str]:
-    """Names under which browsers may reach it; of an address for all, those of this machine."""
+    """Names under which browsers may reach it; addresses are known when somebody comes by one."""
     names = {host}
     if _is_loopback(host):
         names |= {"localhost", "127.0.0.1", "::1"}
     elif host in ("0.0.0.0", "::"):
-        names |= {socket.gethostname(), socket.getfqdn(), f"{socket.gethostname()}.local"}
-        names |= {str(each[4][0]) for each in socket.getaddrinfo(socket.gethostname(), None)}
+        names |= {"localhost", socket.getfqdn()}
+        names |= {socket.gethostname(), f"{socket.gethostname()}.local"}
     shown = {f"[{name}]" if ":" in name else name.lower() for name in names}
     return frozenset(f"{name}:{port}" for name in shown) | (shown if port in (80, 443) else set())
