@@ -21,10 +21,11 @@ from runtime.web.tries import TooManyTries
 
 OWN_HEADER = "x-dermedge"
 SAFE = frozenset({"GET", "HEAD"})
-MOST_BYTES: Mapping[str, int] = {"/api/infer": 64_000_000}
+MOST_BYTES: Mapping[str, int] = {"/infer": 64_000_000, "/api/infer": 64_000_000}
 USUAL_BYTES = 100_000
 RATES: Mapping[str, tuple[float, float]] = {  # a second, and how many at once
     "/api/captures": (2, 6),
+    "/infer": (5, 10),
     "/api/infer": (5, 10),
 }
 NO_TOKEN = "A token is needed."

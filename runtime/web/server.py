@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 SHORTEST_TOKEN = 20
 STOP_SECONDS = 3
-BACKLOG, MOST_CONNECTIONS = 64, 128
+BACKLOG, MOST_CONNECTIONS = 64, 256  # of those at most 32 from one address
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +98,7 @@ def serving(station: Station, listening: Listening) -> Iterator[str]:
         import uvicorn
 
         from runtime.web.app import make_app
+        from runtime.web.connections import Connection
     except ImportError as exc:
         raise missing_extra("starlette and uvicorn", "web", "The screen") from exc
     listener = _listener(listening)
@@ -106,6 +107,7 @@ def serving(station: Station, listening: Listening) -> Iterator[str]:
     closing = Event()
     config = uvicorn.Config(
         make_app(station, policy, closing),
+        http=Connection,
         log_config=None,
         access_log=False,  # addresses of pictures are nobody's business
         server_header=False,
