@@ -3,7 +3,7 @@
 import { byId, outline } from "./elements.js";
 import { patient } from "./patient.js";
 import { livePictures } from "./pictures.js";
-import { Refused, listen, send } from "./server.js";
+import { Refused, inWords, listen, send } from "./server.js";
 import { say, told } from "./words.js";
 
 const ANSWERED = 410; // of a press: another page was faster
@@ -85,8 +85,8 @@ const capture = async (captured, press = null) => {
     kept = await send(address, patient());
   } catch (error) {
     const refused = error instanceof Refused;
-    const lines = refused ? [say("not_captured"), ...error.lines.map(told)] : [say("not_confirmed")];
-    if (!(refused && error.status === ANSWERED)) byId("trouble").textContent = lines.join(". ");
+    const why = refused ? `${say("not_captured")}. ${inWords(error)}` : say("not_confirmed");
+    if (!(refused && error.status === ANSWERED)) byId("trouble").textContent = why;
   } finally {
     busy = false;
     button.disabled = state !== "live";

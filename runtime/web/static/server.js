@@ -1,5 +1,7 @@
 // What is asked of the device, and what it says while it runs.
 
+import { say, told } from "./words.js";
+
 export const OWN = { "X-Dermedge": "1" };
 const SILENCE_MS = 3000; // without a word from the device the picture counts as dead
 const ASK_MS = 10_000;
@@ -12,12 +14,25 @@ export class Refused extends Error {
     this.status = status;
     this.said = said;
   }
-
-  get lines() {
-    const { what, got, remedy } = this.said;
-    return [what, got, remedy].filter(Boolean);
-  }
 }
+
+const sentence = (text) => {
+  const begun = text.charAt(0).toUpperCase() + text.slice(1);
+  return /[.!?…]$/.test(begun) ? begun : `${begun}.`;
+};
+
+/** Why nothing came of it: what the device says, or that it says nothing. */
+export const inWords = (error) => {
+  if (!(error instanceof Refused)) return say("no_answer");
+  const { what, got, expected, remedy } = error.said;
+  const parts = [
+    what && told(what),
+    got && say("got", { value: told(got) }),
+    expected && say("expected", { value: told(expected) }),
+    remedy && told(remedy),
+  ];
+  return parts.filter(Boolean).map(sentence).join(" ");
+};
 
 const answered = async (response) => {
   if (response.status === 401) location.assign("/login");
@@ -28,6 +43,18 @@ const answered = async (response) => {
 
 export const ask = async (path) =>
   answered(await fetch(path, { headers: OWN, signal: AbortSignal.timeout(ASK_MS) }));
+
+/** Of what a page shows. Where it does not come, it says why in that place, and gives null. */
+export const askFor = async (path, place) => {
+  try {
+    const said = await ask(path);
+    place.textContent = "";
+    return said;
+  } catch (error) {
+    place.textContent = inWords(error);
+    return null;
+  }
+};
 
 export const send = async (path, body) =>
   answered(
