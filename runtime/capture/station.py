@@ -147,7 +147,7 @@ def check_patient(patient: Mapping[str, object], bundle: Bundle) -> None:
     own = () if encoder is None else (field.name for field in encoder.fields)
     if unknown := sorted(patient.keys() - {*TEXTS, "age", *own}):
         raise InputError(
-            f"The patient's form has no field {unknown[0]!a}.",
+            "The patient's form has no such field.",
             got=", ".join(map(ascii, unknown)),
             expected=", ".join(dict.fromkeys((*TEXTS, "age", *own))),
         )
@@ -160,7 +160,9 @@ def check_patient(patient: Mapping[str, object], bundle: Bundle) -> None:
         text = patient.get(name)
         if text is not None and (not isinstance(text, str) or len(text) > most):
             raise InputError(
-                f"The field {name!a} is a text.", got=ascii(text)[:80], expected=f"at most {most}"
+                "A field of the form is a text that is not too long.",
+                got=f"{name}: {ascii(text)[:80]}",
+                expected=f"at most {most} characters",
             )
     for name, value in patient.items():
         try:
@@ -168,8 +170,8 @@ def check_patient(patient: Mapping[str, object], bundle: Bundle) -> None:
             json.dumps(value, allow_nan=False)
         except ValueError as exc:
             raise InputError(
-                f"The field {name!a} cannot be kept.",
-                got=ascii(value),
+                "A field of the form cannot be kept.",
+                got=f"{name!a}: {value!a}",
                 expected="text, a finite number or nothing",
             ) from exc
 

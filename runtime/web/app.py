@@ -5,24 +5,26 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import math
 import tempfile
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from threading import Event
-from typing import IO, Any
+from typing import IO
 from urllib.parse import parse_qs
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from runtime.capture.loop import NotCaptured
-from runtime.capture.station import Station, as_png, metadata_of
+from runtime.capture.station import Station, as_png, check_patient, metadata_of
 from runtime.capture.watch import goes_round
 from runtime.chain import require_explain
 from runtime.decode import decode_image
@@ -33,10 +35,12 @@ from runtime.store.database import StoreBroken
 from runtime.store.exporting import KINDS, write_captures
 from runtime.store.store import Store
 from runtime.web import answers
-from runtime.web.guard import Guard
+from runtime.web.asked import TooSlow, body_of, form_in, form_of, side_of, whole
+from runtime.web.guard import Guard, client_address, too_many_tries
 from runtime.web.metrics import Figures
 from runtime.web.pictures import LivePictures, smaller
 from runtime.web.policy import COOKIE, Policy
+from runtime.web.tries import TooManyTries
 
 STATIC = Path(__file__).parent / "static"
 TYPES = {
@@ -46,14 +50,16 @@ TYPES = {
     ".svg": "image/svg+xml",
 }
 EVENT_SECONDS, WAIT_SECONDS = 0.1, 0.1  # a stop waits for either
+FRAME_SECONDS = 1.0  # until a page hears that there is no newer picture
 MOST_JUDGED = 2  # pictures from elsewhere at once: they are large, and captures go before
+MOST_SENDING = 8  # of them on their way in: each may take 64 MB
 MOST_PIXELS = 50_000_000  # of a picture that is sent: a small device has not the memory for more
 SENT = "sent"  # where a picture is from that no camera here saw
 MOST_STREAMS = 16  # browsers that look on at once
-SIDES = range(64, 4097)
 STATUS: tuple[tuple[type[DermedgeError], int], ...] = (
     (NotCaptured, 409),
     (StoreBroken, 507),
+    (TooSlow, 408),
     (InputError, 422),
     (UsageError, 400),
 )
@@ -70,14 +76,16 @@ def make_app(station: Station, policy: Policy, closing: Event) -> Starlette:
         Route("/metrics", screen.metrics),
         Route("/static/{name}", screen.static),
         Route("/live", screen.live),
+        Route("/api/frame", screen.frame),
         Route("/api/events", screen.events),
         Route("/api/about", screen.about),
         Route("/api/device", screen.device),
         Route("/api/captures", screen.captures, methods=["GET", "POST"]),
-        Route("/api/captures/{number:int}", screen.capture),
-        Route("/api/captures/{number:int}/picture", screen.picture),
-        Route("/api/captures/{number:int}/heatmap", screen.heatmap),
+        Route("/api/captures/{number}", screen.capture),
+        Route("/api/captures/{number}/picture", screen.picture),
+        Route("/api/captures/{number}/heatmap", screen.heatmap),
         Route("/api/export.{kind}", screen.export),
+        Route("/infer", screen.infer, methods=["POST"]),
         Route("/api/infer", screen.infer, methods=["POST"]),
     ]
     return Starlette(
@@ -93,7 +101,7 @@ class Screen:
         self._pictures = LivePictures(station.loop.camera)
         self._files = {file.name: file.read_bytes() for file in STATIC.iterdir()}
         self._figures = Figures(station)
-        self._streams = self._judging = 0
+        self._streams = self._sending = self._judging = 0
 
     async def page(self, request: Request) -> Response:
         return self._file("index.html")
@@ -110,8 +118,12 @@ class Screen:
     async def login(self, request: Request) -> Response:
         if request.method == "GET":
             return self._file("login.html")
-        form = parse_qs((await _body(request)).decode("utf-8", "replace"))
-        if not self.policy.is_token(form.get("token", [""])[0]):
+        form = parse_qs((await body_of(request)).decode("utf-8", "replace"))
+        try:
+            right = self.policy.try_token(form.get("token", [""])[0], client_address(request.scope))
+        except TooManyTries:
+            return too_many_tries()
+        if not right:
             return RedirectResponse("/login?wrong", 303)
         answer = RedirectResponse("/", 303)
         secure = self.policy.scheme == "https"
@@ -131,33 +143,57 @@ class Screen:
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
     async def live(self, request: Request) -> Response:
+        """For other programs: of a stream, our page could not tell how old its pictures are."""
         return self._stream(self._frames(), "multipart/x-mixed-replace; boundary=frame")
+
+    async def frame(self, request: Request) -> Response:
+        """The newest picture, where there is one after that number; one is asked for at a time."""
+        if self._streams >= MOST_STREAMS:
+            return _crowded()
+        after = whole(request.query_params.get("after"))
+        if after > self.station.loop.camera.status.counts.received:
+            after = 0  # that was counted before a new start
+        with self._looking_on():
+            found = await self._picture_after(after, FRAME_SECONDS)
+        if found is None:
+            return Response(status_code=204)
+        number, jpeg = found
+        return Response(jpeg, media_type="image/jpeg", headers={"X-Dermedge-Frame": str(number)})
 
     async def events(self, request: Request) -> Response:
         return self._stream(self._views(), "text/event-stream")
 
     def _stream(self, content: AsyncIterator[bytes], kind: str) -> Response:
         if self._streams >= MOST_STREAMS:
-            return JSONResponse({"what": "Too many screens look on."}, 503)
+            return _crowded()
         return StreamingResponse(self._counted(content), media_type=kind)
 
     async def _counted(self, content: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        self._streams += 1
-        try:
+        with self._looking_on():
             async for part in content:
                 yield part
+
+    @contextmanager
+    def _looking_on(self) -> Iterator[None]:
+        self._streams += 1
+        try:
+            yield
         finally:
             self._streams -= 1
 
     def _goes_on(self) -> bool:
         return self.station.loop.failed is None and not self._closing.is_set()
 
+    async def _picture_after(self, number: int, seconds: float) -> tuple[int, bytes] | None:
+        until = time.monotonic() + seconds
+        found = None
+        while found is None and self._goes_on() and time.monotonic() < until:
+            found = await run_in_threadpool(self._pictures.after, number, WAIT_SECONDS)
+        return found
+
     async def _frames(self) -> AsyncIterator[bytes]:
         number = 0
-        while self._goes_on():
-            found = await run_in_threadpool(self._pictures.after, number, WAIT_SECONDS)
-            if found is None:
-                continue
+        while found := await self._picture_after(number, math.inf):
             number, jpeg = found
             head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
             yield head.encode() + jpeg + b"\r\n"
@@ -180,15 +216,15 @@ class Screen:
         if request.method == "GET":
             kept = await run_in_threadpool(self.station.store.captures, self.station.session)
             return JSONResponse([answers.capture(each) for each in kept])
-        patient = _object(await _body(request))
+        patient = form_of(await body_of(request))
         press = request.query_params.get("press")
-        if press is not None and not self.station.presses.take(_whole(press)):
+        if press is not None and not self.station.presses.take(whole(press)):
             return JSONResponse({"what": "That press was answered already."}, 410)
         number, _ = await run_in_threadpool(self.station.capture, patient)
         return await self._capture(number, 201)
 
     async def capture(self, request: Request) -> Response:
-        return await self._capture(request.path_params["number"])
+        return await self._capture(whole(request.path_params["number"]))
 
     async def _capture(self, number: int, status: int = 200) -> Response:
         kept = await run_in_threadpool(self.station.store.capture, number)
@@ -197,17 +233,17 @@ class Screen:
         return JSONResponse(answers.capture(kept), status)
 
     async def picture(self, request: Request) -> Response:
-        png = await run_in_threadpool(self._kept_picture, request.path_params["number"])
+        png = await run_in_threadpool(self._kept_picture, whole(request.path_params["number"]))
         if png is None:
             return _no_picture()
-        side = _side(request.query_params.get("side"))
+        side = side_of(request.query_params.get("side"))
         jpeg = await run_in_threadpool(smaller, png, side)
         return Response(jpeg, media_type="image/jpeg")
 
     async def heatmap(self, request: Request) -> Response:
         """Made anew each time: what is kept of a capture is what was seen, not what was drawn."""
         require_explain(self.station.loop.chain.bundle)
-        png = await run_in_threadpool(self._kept_picture, request.path_params["number"])
+        png = await run_in_threadpool(self._kept_picture, whole(request.path_params["number"]))
         if png is None:
             return _no_picture()
         if self._judging >= MOST_JUDGED:
@@ -247,12 +283,14 @@ class Screen:
 
     async def infer(self, request: Request) -> Response:
         """A clinic's own software: a picture as the body, age, sex and site in the query."""
-        patient = dict(request.query_params)
-        metadata = metadata_of(patient, self.station.bundle)
-        if self._judging >= MOST_JUDGED:
+        bundle = self.station.bundle
+        patient = form_in(request.query_params, bundle)
+        check_patient(patient, bundle)
+        metadata = metadata_of(patient, bundle)
+        data = await self._sent(request)
+        if data is None or self._judging >= MOST_JUDGED:
             return _busy()
         with self._judged():
-            data = await _body(request)
             frame = await run_in_threadpool(decode_image, data, "the picture", MOST_PIXELS)
             analysis = await asyncio.wrap_future(self.station.loop.judge(frame, metadata))
         record = analysis.result.model_copy(
@@ -264,6 +302,16 @@ class Screen:
         )
         return Response(record.to_json(), media_type="application/json")
 
+    async def _sent(self, request: Request) -> bytes | None:
+        """Before its turn to be judged: whoever sends slowly keeps nobody from that."""
+        if self._sending >= MOST_SENDING:
+            return None
+        self._sending += 1
+        try:
+            return await body_of(request)
+        finally:
+            self._sending -= 1
+
     @contextmanager
     def _judged(self) -> Iterator[None]:
         """One of the pictures, beside captures, that wait for the networks or are with them."""
@@ -274,40 +322,16 @@ class Screen:
             self._judging -= 1
 
 
-async def _body(request: Request) -> bytes:
-    try:
-        return await request.body()
-    except ClientDisconnect as exc:
-        raise UsageError("The request broke off.") from exc
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        found = json.loads(body or b"{}")
-    except ValueError as exc:
-        raise InputError("The form is not JSON.", got=str(exc)) from exc
-    if not isinstance(found, dict) or not all(
-        value is None or isinstance(value, (str, int, float)) for value in found.values()
-    ):
-        raise InputError("The form is an object of texts and numbers.", got=type(found).__name__)
-    return found
-
-
 def _no_picture() -> Response:
     return JSONResponse({"what": "There is no such picture in this session."}, 404)
 
 
+def _crowded() -> Response:
+    return JSONResponse({"what": "Too many screens look on."}, 503)
+
+
 def _busy() -> Response:
     return JSONResponse({"what": "Other pictures are being judged; try again."}, 503)
-
-
-def _whole(text: str | None) -> int:
-    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 10 else 0
-
-
-def _side(text: str | None) -> int:
-    side = _whole(text)
-    return side if side in SIDES else 1280
 
 
 def _exported(store: Store, session: str, kind: str) -> tuple[IO[bytes], int]:

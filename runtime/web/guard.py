@@ -17,18 +17,18 @@ from starlette.responses import JSONResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from runtime.web.policy import Policy
+from runtime.web.tries import TooManyTries
 
 OWN_HEADER = "x-dermedge"
 SAFE = frozenset({"GET", "HEAD"})
-MOST_BYTES: Mapping[str, int] = {"/api/infer": 64_000_000}
+MOST_BYTES: Mapping[str, int] = {"/infer": 64_000_000, "/api/infer": 64_000_000}
 USUAL_BYTES = 100_000
-BEARER = "a token in a header"
 RATES: Mapping[str, tuple[float, float]] = {  # a second, and how many at once
-    "/login": (0.2, 5),
-    BEARER: (0.2, 5),
     "/api/captures": (2, 6),
+    "/infer": (5, 10),
     "/api/infer": (5, 10),
 }
+NO_TOKEN = "A token is needed."
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
@@ -81,31 +81,33 @@ class Guard:
 
     def _refusal(self, scope: Scope, headers: Headers) -> ASGIApp | None:
         path, method = scope["path"], scope["method"]
-        if headers.get("host", "").lower() not in self.policy.hosts:
+        names = self.policy.names(scope.get("server"))
+        if headers.get("host", "").lower() not in names:
             return _no(421, "This screen is not reached by that name.")
         if int(_number(headers.get("content-length"))) > _most_bytes(path):
             return _no(413, "The request is too large.")
-        if method not in SAFE and (why := self._not_ours(headers, path)):
+        if method not in SAFE and (why := self._not_ours(headers, path, names)):
             return _no(403, why)
         if headers.get("sec-fetch-site", "none") == "cross-site" and path != "/":
             return _no(403, "Another site asked for this.")
-        if not _is_open(path) and not self.policy.admits(headers):
-            if "authorization" in headers and not self._in_time(BEARER):
-                return _no(429, "Too many wrong tokens; wait a moment.")
-            wants_page = "text/html" in headers.get("accept", "")
-            return RedirectResponse("/login", 303) if wants_page else _no(401, "A token is needed.")
+        if not _is_open(path):
+            try:
+                admitted = self.policy.admits(headers, client_address(scope))
+            except TooManyTries:
+                return too_many_tries()
+            if not admitted:
+                wants_page = "text/html" in headers.get("accept", "")
+                return RedirectResponse("/login", 303) if wants_page else _no(401, NO_TOKEN)
         if method not in SAFE and not self._in_time(path):
             return _no(429, "Too many requests; wait a moment.")
         return None
 
-    def _not_ours(self, headers: Headers, path: str) -> str | None:
+    def _not_ours(self, headers: Headers, path: str, names: frozenset[str]) -> str | None:
         """A form on a foreign page can send neither this header nor our origin."""
         if OWN_HEADER not in headers and path != "/login":
             return f"Requests that change something carry the header {OWN_HEADER}."
         origin = headers.get("origin")
-        if origin is not None and origin not in {
-            f"{self.policy.scheme}://{host}" for host in self.policy.hosts
-        }:
+        if origin is not None and origin not in {f"{self.policy.scheme}://{n}" for n in names}:
             return "Another site asked for this."
         return None
 
@@ -123,6 +125,15 @@ class Guard:
 def _is_open(path: str) -> bool:
     """What is needed to log in, and what says nothing of anyone."""
     return path in ("/login", "/health") or path.startswith("/static/")
+
+
+def client_address(scope: Scope) -> str:
+    client = scope.get("client")
+    return client[0] if client else ""
+
+
+def too_many_tries() -> JSONResponse:
+    return _no(429, "Too many wrong tokens; wait a moment.")
 
 
 def _most_bytes(path: str) -> int:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 SHORTEST_TOKEN = 20
 STOP_SECONDS = 3
-BACKLOG, MOST_CONNECTIONS = 64, 128
+BACKLOG, MOST_CONNECTIONS = 64, 256  # of those at most 32 from one address
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +98,7 @@ def serving(station: Station, listening: Listening) -> Iterator[str]:
         import uvicorn
 
         from runtime.web.app import make_app
+        from runtime.web.connections import Connection
     except ImportError as exc:
         raise missing_extra("starlette and uvicorn", "web", "The screen") from exc
     listener = _listener(listening)
@@ -106,9 +107,11 @@ def serving(station: Station, listening: Listening) -> Iterator[str]:
     closing = Event()
     config = uvicorn.Config(
         make_app(station, policy, closing),
+        http=Connection,
         log_config=None,
         access_log=False,  # addresses of pictures are nobody's business
         server_header=False,
+        proxy_headers=False,  # anybody on this machine could name another address as his own
         lifespan="off",
         limit_concurrency=MOST_CONNECTIONS,
         timeout_graceful_shutdown=STOP_SECONDS,
@@ -160,12 +163,12 @@ def _listener(listening: Listening) -> socket.socket:
 
 
 def _hosts(host: str, port: int) -> frozenset[str]:
-    """Names under which browsers may reach it; of an address for all, those of this machine."""
+    """Names under which browsers may reach it; addresses are known when somebody comes by one."""
     names = {host}
     if _is_loopback(host):
         names |= {"localhost", "127.0.0.1", "::1"}
     elif host in ("0.0.0.0", "::"):
-        names |= {socket.gethostname(), socket.getfqdn(), f"{socket.gethostname()}.local"}
-        names |= {str(each[4][0]) for each in socket.getaddrinfo(socket.gethostname(), None)}
+        names |= {"localhost", socket.getfqdn()}
+        names |= {socket.gethostname(), f"{socket.gethostname()}.local"}
     shown = {f"[{name}]" if ":" in name else name.lower() for name in names}
     return frozenset(f"{name}:{port}" for name in shown) | (shown if port in (80, 443) else set())

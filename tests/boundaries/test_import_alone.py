@@ -26,6 +26,8 @@ OPTIONAL = (
 
 BUILT_ON = {
     "runtime.web.app": ("starlette", "prometheus_client"),
+    "runtime.web.asked": ("starlette",),
+    "runtime.web.connections": ("uvicorn",),
     "runtime.web.guard": ("starlette",),
     "runtime.web.metrics": ("prometheus_client",),
 }

@@ -1,7 +1,7 @@
 // How the device is doing: frames, times, heat, power, versions.
 
 import { byId, el } from "./elements.js";
-import { ask } from "./server.js";
+import { askFor } from "./server.js";
 import { say } from "./words.js";
 
 const REFRESH_MS = 2000;
@@ -27,7 +27,11 @@ const table = (title, rows) =>
 const ms = (value) => `${Math.round(value)} ms`;
 
 export const showDevice = async (about) => {
-  const found = await ask("/api/device");
+  const found = await askFor("/api/device", byId("device-trouble"));
+  if (found === null) {
+    byId("facts").replaceChildren(); // they were of another moment
+    return;
+  }
   const { counts, captures, machine } = found;
   const number = (value) => value.toLocaleString();
   const heat = Object.entries(found.temperatures).map(([name, value]) => `${name} ${value} °C`);

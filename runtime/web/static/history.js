@@ -2,7 +2,7 @@
 
 import { byId, el } from "./elements.js";
 import { counts, groupOf, picture, scoreLine, verdict } from "./result.js";
-import { ask } from "./server.js";
+import { askFor } from "./server.js";
 import { plain, say, threeDigits } from "./words.js";
 
 let chosen = [];
@@ -17,7 +17,9 @@ export const startHistory = (opened) => {
 };
 
 export const showHistory = async () => {
-  const captures = (await ask("/api/captures")).reverse();
+  const captures = await askFor("/api/captures", byId("history-trouble"));
+  if (captures === null) return;
+  captures.reverse();
   byId("empty").hidden = captures.length > 0;
   byId("compare-note").hidden = captures.length < 2 || chosen.length === 2;
   byId("cards").replaceChildren(...captures.map((each) => card(each, captures)));

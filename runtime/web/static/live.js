@@ -2,23 +2,44 @@
 
 import { byId, outline } from "./elements.js";
 import { patient } from "./patient.js";
-import { Refused, listen, send } from "./server.js";
+import { livePictures } from "./pictures.js";
+import { Refused, inWords, listen, send } from "./server.js";
 import { say, told } from "./words.js";
 
 const ANSWERED = 410; // of a press: another page was faster
 
 let busy = false;
 let state = "opening";
-let pressed = null; // presses of the device's button when this page was opened, and since
+let pressed = null; // presses of the device's button when this page was shown, and since
+let pictures = null;
 
 export const startLive = (captured) => {
-  listen((view) => {
-    show(view);
-    if (view === null) return;
-    if (pressed !== null && view.pressed > pressed) capture(captured, view.pressed);
-    pressed = view.pressed;
-  });
-  byId("video").src = "/live";
+  pictures = livePictures(byId("video"));
+  const look = () => {
+    pictures.start();
+    return listen((view) => {
+      show(view);
+      if (view === null) return;
+      if (pressed !== null && view.pressed > pressed) capture(captured, view.pressed);
+      pressed = view.pressed;
+    });
+  };
+  // A page that nobody sees lets go: a browser has six connections to a device for all its pages.
+  let leave = null;
+  const turn = () => {
+    if (document.hidden === (leave === null)) return;
+    if (leave === null) {
+      leave = look();
+      return;
+    }
+    leave();
+    leave = null;
+    pictures.stop();
+    pressed = null;
+    show(null);
+  };
+  document.addEventListener("visibilitychange", turn);
+  turn();
   byId("capture").addEventListener("click", () => capture(captured));
   document.addEventListener("keydown", (event) => {
     // Links keep the focus after a click on a tab, and know nothing of Space themselves.
@@ -31,9 +52,9 @@ export const startLive = (captured) => {
 };
 
 const show = (view) => {
-  const before = state;
   state = view === null ? "gone" : view.state;
-  if (state === "live" && before !== "live") byId("video").src = `/live?${Date.now()}`;
+  if (state !== "live") pictures.forget();
+  else if (!pictures.areOfNow()) state = "unseen";
   const live = state === "live";
   document.body.dataset.state = state;
   byId("camera").textContent = say(`state_${state}`);
@@ -64,8 +85,8 @@ const capture = async (captured, press = null) => {
     kept = await send(address, patient());
   } catch (error) {
     const refused = error instanceof Refused;
-    const lines = refused ? [say("not_captured"), ...error.lines.map(told)] : [say("not_confirmed")];
-    if (!(refused && error.status === ANSWERED)) byId("trouble").textContent = lines.join(". ");
+    const why = refused ? `${say("not_captured")}. ${inWords(error)}` : say("not_confirmed");
+    if (!(refused && error.status === ANSWERED)) byId("trouble").textContent = why;
   } finally {
     busy = false;
     button.disabled = state !== "live";

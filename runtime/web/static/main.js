@@ -6,13 +6,24 @@ import { showHistory, startHistory } from "./history.js";
 import { startLive } from "./live.js";
 import { startPatient } from "./patient.js";
 import { showResult } from "./result.js";
-import { ask } from "./server.js";
+import { askFor } from "./server.js";
 import { fill } from "./words.js";
 
 const PAGES = ["live", "result", "history", "device"];
 
+const AGAIN_MS = 3000;
+
+/** Without this there is no page: it is asked for until it comes. */
+const told = async () => {
+  for (;;) {
+    const about = await askFor("/api/about", byId("hint"));
+    if (about !== null) return about;
+    await new Promise((done) => setTimeout(done, AGAIN_MS));
+  }
+};
+
 fill();
-const about = await ask("/api/about");
+const about = await told();
 
 const show = (page) => {
   for (const name of PAGES) byId(name).hidden = name !== page;

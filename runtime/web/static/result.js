@@ -118,8 +118,9 @@ const size = (record, { camera }) => {
 const facts = (record, about) => {
   const lines = size(record, about);
   if (record.capture?.frames > 1) {
-    const { frames, spread } = record.capture;
+    const { frames, spread, flip_rate: flips } = record.capture;
     lines.push(say("frames", { count: frames, spread: threeDigits(spread) }));
+    if (record.threshold !== null) lines.push(say("flips", { share: percent(flips) }));
   }
   if (record.frame_age_ms !== null) {
     lines.push(say("age_of_frame", { ms: Math.round(record.frame_age_ms) }));

@@ -16,6 +16,7 @@ const words = {
   state_stalled: "No new picture",
   state_lost: "Camera lost",
   state_reopening: "Looking for the camera",
+  state_unseen: "The picture does not get through",
   state_gone: "No connection to the device",
   no_picture: "No live picture",
   ready: "Ready: the lesion is outlined",
@@ -44,6 +45,9 @@ const words = {
   capturing: "Judging …",
   not_captured: "Not captured",
   not_confirmed: "The device did not answer: look into the history before you capture again",
+  no_answer: "The device does not answer",
+  got: "Found: {value}",
+  expected: "Expected: {value}",
   again: "Next capture",
   kept: "Kept as number {number}",
 
@@ -67,6 +71,7 @@ const words = {
   members: "Each network alone",
   disagreement: "Disagreement between the networks",
   frames: "{count} frames, spread {spread}",
+  flips: "{share} of the frames alone would be decided otherwise",
   age_of_frame: "Picture {ms} ms old when it was judged",
   outline: "Outline",
   heatmap: "Heat map",
@@ -162,6 +167,37 @@ const sentences = {
   "capture once more": "",
   "The disk is full: nothing more is captured, and nothing was lost.": "",
   "The capture was not kept.": "",
+  "The networks did not answer in time; nothing was kept.": "",
+  "The chain failed.": "",
+  "Nothing was captured.": "",
+  "That press was answered already.": "",
+
+  // what a form, or a picture that is sent, cannot say
+  "The patient's form has no such field.": "",
+  "The age is a number of years.": "",
+  "A field of the form is a text that is not too long.": "",
+  "A field of the form cannot be kept.": "",
+  "text, a finite number or nothing": "",
+  "The form is not JSON.": "",
+  "The form is an object of texts and numbers.": "",
+  "The request broke off.": "",
+  "The request did not come to its end in time.": "",
+  "The picture cannot be packed.": "",
+
+  // what is refused at the door, or is not there
+  "This screen is not reached by that name.": "",
+  "The request is too large.": "",
+  "Another site asked for this.": "",
+  "A token is needed.": "",
+  "Too many wrong tokens; wait a moment.": "",
+  "Too many requests; wait a moment.": "",
+  "Too many screens look on.": "",
+  "Other pictures are being judged; try again.": "",
+  "There is no such capture in this session.": "",
+  "There is no such picture in this session.": "",
+  "csv, jsonl and zip can be had.": "",
+  "The export cannot be written.": "",
+  "dermedge sessions export --out FILE  on another disk": "",
 };
 
 /** Sentences of the device; several are parted by semicolons. */

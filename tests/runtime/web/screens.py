@@ -50,15 +50,20 @@ class Screen:
         method: str = "GET",
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
+        source: str = "127.0.0.1",
     ) -> Answer:
         parts = urlsplit(self.url)
         host, port = parts.hostname or "", parts.port
         connection: http.client.HTTPConnection
         if parts.scheme == "https":
             context = ssl._create_unverified_context()
-            connection = http.client.HTTPSConnection(host, port, timeout=60, context=context)
+            connection = http.client.HTTPSConnection(
+                host, port, timeout=60, source_address=(source, 0), context=context
+            )
         else:
-            connection = http.client.HTTPConnection(host, port, timeout=60)
+            connection = http.client.HTTPConnection(
+                host, port, timeout=60, source_address=(source, 0)
+            )
         try:
             connection.request(method, path, body, dict(headers or {}))
             answer = connection.getresponse()

@@ -45,7 +45,7 @@ QUALITY = 75
 WAIT_MS = 60_000
 GOOD, NOT_GOOD = "#hint.good", "#hint:not(.good):not(:empty)"
 DRAWN = """Promise.all([...document.images]
-    .filter(image => image.id !== "video" && image.offsetParent !== null)
+    .filter(image => image.offsetParent !== null)
     .map(image => image.decode()))"""
 HEIGHT = "document.documentElement.scrollHeight"
 PROFILE = Profile(polarisation="crossed", pixels_per_mm=31.0)

@@ -219,9 +219,10 @@ def test_a_clinics_own_software_sends_pictures(screen: Screen) -> None:
     png = cv2.imencode(".png", frame)[1].tobytes()
     answer = screen.ask("/api/infer?age=50", "POST", png, OWN)
     assert answer.status == 200, answer.body
-    direct = screen.station.loop.judge(frame, {"age": "50"}).result(60).result
+    direct = screen.station.loop.judge(frame, {"age": 50}).result(60).result
     assert answer.json["score"] == pytest.approx(direct.score)
-    assert answer.json["metadata"] == {"age": "50"}
+    assert answer.json["metadata"] == {"age": 50}
+    assert screen.ask("/infer?age=50", "POST", png, OWN).json["score"] == answer.json["score"]
     for body in (b"", b"no picture", png[:-40]):
         assert screen.ask("/api/infer", "POST", body, OWN).status == 422
 
@@ -241,6 +242,39 @@ def test_a_form_that_says_what_cannot_be(screen: Screen, fields: dict[str, objec
     before = len(screen.station.store.captures())
     assert screen.send("/api/captures", fields).status == 422
     assert len(screen.station.store.captures()) == before
+
+
+@pytest.mark.parametrize(
+    ("query", "got"),
+    [
+        ("age=abc", "'abc'"),
+        ("age=1_0", "'1_0'"),
+        ("age=nan", "'nan'"),
+        ("age=200", "200"),
+        ("age=" + "9" * 400, "inf"),
+        ("foo=1", "'foo'"),
+        ("age=61&foo=1", "'foo'"),
+        ("note=" + "x" * 501, "x"),
+    ],
+)
+def test_what_is_said_of_a_sent_picture_is_checked_as_a_form_is(
+    screen: Screen, query: str, got: str
+) -> None:
+    data = cv2.imencode(".png", picture(240, 320))[1].tobytes()
+    answer = screen.ask(f"/api/infer?{query}", "POST", data, OWN)
+    assert answer.status == 422
+    assert got in answer.json["got"]
+
+
+def test_a_number_in_an_address_is_one(screen: Screen) -> None:
+    data = cv2.imencode(".png", picture(240, 320))[1].tobytes()
+    for query, metadata in (
+        ("age=61.5&sex=", {"age": 61.5}),
+        ("age=", {}),
+        ("site=9", {"site": "9"}),
+    ):
+        answer = screen.ask(f"/api/infer?{query}", "POST", data, OWN)
+        assert answer.json["metadata"] == metadata
 
 
 def test_a_record_of_a_sent_picture_names_it(screen: Screen) -> None:
@@ -281,6 +315,8 @@ def test_what_the_device_says_of_itself(screen: Screen) -> None:
     [
         "/api/captures/999999", "/api/captures/0/picture", "/api/captures/1e9", "/nowhere",
         "/static/none.js", "/static/../app.py", "/static/..%2fapp.py", "/static/%2e%2e%2fapp.py",
+        "/api/captures/99999999999999999999", "/api/captures/99999999999999999999/picture",
+        "/api/captures/99999999999999999999/heatmap", "/api/captures/" + "9" * 5000,
         "/static//etc/passwd", "/api/captures/../../etc/passwd",
     ],
 )  # fmt: skip

@@ -6,12 +6,15 @@ import datetime as dt
 import ipaddress
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 
 from runtime.errors import UsageError
+from runtime.web.policy import Policy
 from runtime.web.server import Listening, parse_listening, read_token
-from tests.runtime.web.screens import OWN, Screen, running
+from runtime.web.tries import MOST_PLACES, TooManyTries, Tries
+from tests.runtime.web.screens import OWN, Answer, Screen, running
 
 TOKEN = "a token that is long enough"
 
@@ -131,7 +134,8 @@ def test_too_many_are_refused(screen: Screen) -> None:
 @pytest.mark.parametrize("path", ["/api/captures", "/api/about", "/live", "/api/export.zip"])
 def test_without_the_token_nothing_is_told(locked: Screen, path: str) -> None:
     assert locked.ask(path).status == 401
-    assert locked.ask(path, headers={"Authorization": "Bearer no"}).status == 401
+    wrong = {"Authorization": "Bearer no"}
+    assert locked.ask(path, headers=wrong, source="127.0.0.2").status == 401
     assert locked.ask(path, headers={"Cookie": "dermedge=no"}).status == 401
     assert locked.ask(path, headers={"Cookie": "dermedge=\x01;;="}).status == 401
     assert locked.ask(path, headers={"Cookie": "dermedge=\xe4"}).status == 401
@@ -158,14 +162,87 @@ def test_with_it_everything_is(locked: Screen) -> None:
     assert locked.ask("/api/captures", "POST", b"{}", {**kept, **OWN}).status == 201
 
 
-def test_guessing_is_slow(locked: Screen) -> None:
-    statuses = [locked.ask("/login", "POST", b"token=guess").status for _ in range(10)]
-    assert statuses[-1] == 429
-    guess = {"Authorization": "Bearer guess"}
-    statuses = [locked.ask("/api/about", headers=guess).status for _ in range(10)]
-    assert statuses[-1] == 429
+def test_guessing_by_header_is_slow(locked: Screen) -> None:
+    """Once there were too many, a right one is not told from a wrong one."""
+    cookie = logged_in(locked)
+    guesser = "127.0.0.3"
+    guess, right = ({"Authorization": f"Bearer {token}"} for token in ("guess", TOKEN))
+    statuses = [locked.ask("/api/about", headers=guess, source=guesser).status for _ in range(7)]
+    assert (statuses[0], statuses[-1]) == (401, 429)
+    assert locked.ask("/api/about", headers=right, source=guesser).status == 429
+    assert log_in(locked, TOKEN, guesser).status == 429, "nor at the door"
+    assert locked.ask("/api/about", headers=right).status == 200, "the owner is elsewhere"
+    assert locked.ask("/api/about", headers=cookie, source=guesser).status == 200, "or logged in"
+
+
+def test_guessing_at_the_door_is_slow(locked: Screen) -> None:
+    statuses = [log_in(locked, "guess", "127.0.0.4").status for _ in range(7)]
+    assert (statuses[0], statuses[-1]) == (303, 429)
+    assert log_in(locked, TOKEN, "127.0.0.4").status == 429
+    assert log_in(locked, TOKEN).status == 303, "the owner is not locked out"
+
+
+def log_in(screen: Screen, token: str, source: str = "127.0.0.1") -> Answer:
+    return screen.ask("/login", "POST", urlencode({"token": token}).encode(), source=source)
+
+
+def logged_in(screen: Screen) -> dict[str, str]:
+    return {"Cookie": log_in(screen, TOKEN).headers["set-cookie"].partition(";")[0]}
+
+
+def test_right_tokens_are_not_counted(locked: Screen) -> None:
     right = {"Authorization": f"Bearer {TOKEN}"}
-    assert locked.ask("/api/about", headers=right).status == 200, "the owner is not locked out"
+    assert {locked.ask("/api/about", headers=right).status for _ in range(8)} == {200}
+    assert {log_in(locked, TOKEN).status for _ in range(8)} == {303}
+
+
+def test_guesses_by_many_names_of_one_machine_are_counted_together() -> None:
+    tries = Tries()
+    for number in range(5):
+        tries.note_wrong(f"2001:db8::{number:x}%eth0")
+        tries.note_wrong("::ffff:10.0.0.9")
+    for address in ("2001:db8::99", "10.0.0.9"):
+        with pytest.raises(TooManyTries):
+            tries.require_one(address)
+    for address in ("2001:db8:0:1::1", "10.0.0.8", "", "no address"):
+        tries.require_one(address)
+
+
+def test_guessers_by_thousands_fill_no_memory() -> None:
+    tries = Tries()
+    for number in range(MOST_PLACES + 10):
+        tries.note_wrong(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}")
+    assert len(tries._places) == MOST_PLACES
+
+
+def test_by_an_address_of_this_machine_it_is_reached(tmp_path: Path) -> None:
+    """All of 127.0.0.0/8 are; of a network card's, this machine may have none."""
+    (tmp_path / "token").write_text(TOKEN + "\n")
+    listening = Listening("0.0.0.0", 0, tmp_path / "token", *self_signed(tmp_path))
+    with running(tmp_path, listening) as screen:
+        port = int(screen.url.rpartition(":")[2])
+        screen.url = f"https://127.0.0.7:{port}"
+        cookie = logged_in(screen)
+        assert screen.ask("/api/about", headers=cookie).status == 200
+        ours = {**cookie, **OWN, "Origin": screen.url}
+        screen.ready()
+        assert screen.ask("/api/captures", "POST", b"{}", ours).status == 201
+        for host in (f"127.0.0.8:{port}", "127.0.0.7", f"evil.example:{port}", f"10.0.0.1:{port}"):
+            assert screen.ask("/api/about", headers={**cookie, "Host": host}).status == 421
+
+
+@pytest.mark.parametrize(
+    ("server", "scheme", "name"),
+    [
+        (("192.168.1.5", 8443), "https", "192.168.1.5:8443"),
+        (("192.168.1.5", 443), "https", "192.168.1.5"),
+        (("::ffff:192.168.1.5", 8443), "https", "192.168.1.5:8443"),
+        (("fe80::1%eth0", 80), "http", "[fe80::1]"),
+    ],
+)
+def test_addresses_as_browsers_write_them(server: tuple[str, int], scheme: str, name: str) -> None:
+    assert name in Policy(frozenset(), scheme).names(server)
+    assert Policy(frozenset({"a:1"})).names(None) == {"a:1"}
 
 
 def test_a_certificate_that_is_none_is_said(tmp_path: Path) -> None:

@@ -55,7 +55,8 @@ def test_every_word_is_in_one_file() -> None:
             asked |= set(re.findall(r"data-(?:word|label)=\"(\w+)\"", text))
             asked |= set(re.findall(r"say\(\"(\w+)\"", text))
     groups = {"refer", "no_referral", "score_only", "abstained", "rejected", "error"}
-    states = {f"state_{s}" for s in ("opening", "live", "stalled", "lost", "reopening", "gone")}
+    told = ("opening", "live", "stalled", "lost", "reopening", "unseen", "gone")
+    states = {f"state_{state}" for state in told}
     assert asked | groups | states <= words
     unused = words - asked - groups - states - {f"{name}_why" for name in groups}
     assert unused <= {"female", "male"}, unused
