@@ -167,7 +167,8 @@ def build_for_cpu(
         words = "from cache" if size is None else f"{size / 2**20:.1f} MiB"
         click.echo(f"{name}: {graph.precision}, {words}")
     click.echo(f"Compiled graphs are in {folder}")
-    _try_golden_images(bundle, names, OPENVINO, precision, cache)
+    if _is_whole(bundle, names):
+        _try_golden_images(bundle, OPENVINO, precision, cache)
 
 
 def _refuse_for_cpu(**given: object) -> None:
@@ -214,27 +215,30 @@ def _self_test(bundle: LoadedBundle, built: list[str], job: Job, cache: Path | N
     """The golden images through the engines that `job` and its like have built, where they can
     run. A miss ends with exit 3."""
     from runtime.backends.registry import why_unusable
-    from runtime.host_chain import models_in_use
 
-    if not set(models_in_use(bundle.spec)) <= set(built):
-        return  # part of a chain is none
+    if not _is_whole(bundle, built):
+        return
     if job.opened_with is not None:
         words = f"--backend {job.backend} --precision {job.opened_with}"
         click.echo(f"To run these engines: dermedge infer {words}")
     if (reason := why_unusable(job.backend)) is not None:
         click.echo(f"Not tried on the golden images, which needs a GPU: {reason}")
         return
-    _try_golden_images(bundle, built, job.backend, job.opened_with, cache)
+    _try_golden_images(bundle, job.backend, job.opened_with, cache)
+
+
+def _is_whole(bundle: LoadedBundle, built: list[str]) -> bool:
+    """Part of a chain is none."""
+    from runtime.host_chain import models_in_use
+
+    return set(models_in_use(bundle.spec)) <= set(built)
 
 
 def _try_golden_images(
-    bundle: LoadedBundle, built: list[str], backend: str, precision: str | None, cache: Path | None
+    bundle: LoadedBundle, backend: str, precision: str | None, cache: Path | None
 ) -> None:
     from runtime.chain import open_chain
-    from runtime.host_chain import models_in_use
 
-    if not set(models_in_use(bundle.spec)) <= set(built):
-        return  # part of a chain is none
     if cache is not None:
         os.environ["DERMEDGE_CACHE"] = str(cache)  # where a chain looks, as any later one must
     with open_chain(bundle, backend, precision=precision):

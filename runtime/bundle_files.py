@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from runtime import whole_file
 from runtime.errors import BundleError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 MANIFEST = "bundle.json"
 SIGNATURE = "bundle.sig"
-PARTIAL = ".bundle.json.partial"  # what a power cut while sealing can leave behind
+PARTIAL = f".{MANIFEST}{whole_file.PARTIAL}"  # what a power cut while sealing can leave behind
 SCHEMA = 1
 MANIFEST_LIMIT = 64 * 2**20  # bytes; held-out ids are the bulk of one, a real one has kilobytes
 COPY_AGAIN = "copy the bundle again from where it was made"
@@ -247,14 +247,7 @@ def _sha256(path: Path) -> str:
 
 
 def _write_whole(path: Path, content: bytes) -> None:
-    """Replace a file by rename, so that a power cut leaves the old one or the new one."""
-    partial = path.with_name(PARTIAL)
     try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
+        whole_file.write_whole(path, content)
     except OSError as exc:
-        partial.unlink(missing_ok=True)
         raise BundleError(f"{path} cannot be written.", got=exc.strerror or str(exc)) from exc

@@ -61,7 +61,7 @@ class Look:
 
     lesion: Lesion | None
     quality: dict[str, float]
-    hints: tuple[str, ...]  # empty where the picture could be judged
+    hints: tuple[str, ...]  # empty where there is nothing to do better
 
 
 class Chain(ABC):

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from runtime import whole_file
 from runtime.decode import printable
 from runtime.errors import UsageError
 from runtime.results import read_lines, recover, settle, writing
@@ -181,11 +182,6 @@ def _clear(out: OutFolder) -> None:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Replace a file by rename: whoever reads it finds the old one or the new one, whole."""
-    partial = path.with_name(f".{path.name}.partial")
+    """Whoever reads it finds the old one or the new one; what fails is told as `writing` does."""
     with writing(path):
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
+        whole_file.write_whole(path, content)

@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from runtime.errors import UsageError
+from runtime.whole_file import appearing_whole
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -151,16 +152,12 @@ def _keep_lines(
 ) -> list[tuple[str, str]]:
     numbers = {number for number, _ in last.values()}
     replaced: list[tuple[str, str]] = []
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("wb") as file:
+    with appearing_whole(path) as file:
         for number, (line, record) in enumerate(read_lines(path)):
             if number in numbers:
                 file.write(line)
             elif keeps(record):
                 replaced.append((record["source"], record["sha256"]))
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
     return replaced
 
 

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING
 
 from runtime.backends.engine_key import PlanRecord, differences
 from runtime.errors import BackendError
+from runtime.whole_file import PARTIAL, write_whole
 
 if TYPE_CHECKING:
     from runtime.backends.engine_key import EngineKey
 
-PARTIAL = ".partial"
 MISSING = "there was none"
 AGAIN = "dermedge build  (with the same --bundle and --backend)"
 FORCED = "dermedge build --force  (with the same --bundle and --backend)"
@@ -184,20 +184,6 @@ def any_engine(folder: Path, flavour: str) -> bool:
 
 def _sidecar(plan: Path) -> Path:
     return plan.with_suffix(".json")
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    partial = path.with_name(f".{path.name}{PARTIAL}")
-    try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError:
-        with suppress(OSError):
-            partial.unlink()
-        raise
 
 
 def refuse_others_folder(folder: Path) -> None:

@@ -12,12 +12,14 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runtime.backends.engine_cache import EngineCache, refuse_others_folder, write_whole
+from runtime.backends.engine_cache import EngineCache, refuse_others_folder
 from runtime.machine import cpu
+from runtime.whole_file import write_whole
 
 if TYPE_CHECKING:
     import openvino
@@ -72,6 +74,7 @@ def _place(folder: Path, graph: Graph, settings: Mapping[str, object]) -> Path:
     return folder / f"{graph.name}-{fingerprint[:32]}.openvino"
 
 
+@cache
 def _abilities() -> str:
     """What the processor can do: a virtual machine may move to one of the same name that cannot."""
     try:

@@ -175,8 +175,8 @@ class Camera:
             self._change.wait_for(lambda: self._closing or there() or or_when(), timeout)
             frames = [self._frames[-1]] if there() and not self._closing else []
             _hold(frames)
-            for frame in frames:
-                frame._waiting = frame._waiting and not to_look_at
+            if to_look_at and frames:
+                frames[0]._waiting = False
         return frames
 
     @property

@@ -17,8 +17,8 @@ class Counts:
     """
 
     received: int = 0
-    good: int = 0  # looked at: it could be judged
-    poor: int = 0  # looked at: it could not
+    good: int = 0  # looked at, and nothing to do better
+    poor: int = 0  # looked at: there was a hint
     frozen: int = 0
     black: int = 0
     damaged: int = 0

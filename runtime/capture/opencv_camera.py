@@ -118,6 +118,7 @@ class RtspCamera(Source):
         height = int(self._capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
         self.what = f"RTSP, {width} × {height}"
         self._damaged = 0  # in a row
+        self._failed_at_once = False
         self._pass_over_what_was_kept()
 
     def _pass_over_what_was_kept(self) -> None:
@@ -129,15 +130,19 @@ class RtspCamera(Source):
             self.passed_over += 1
 
     def read(self, place: Place) -> Image:
-        """OpenCV says the same of a stream that ended, fell silent or sent what is no picture."""
+        """OpenCV says the same of a stream that ended, fell silent or sent what is no picture. One
+        that ended fails at once again and again: those were no frames, and are not counted as such.
+        """
         asked = time.monotonic()
         done, picture = self._capture.read()
+        took = time.monotonic() - asked
         if done:
-            self._damaged = 0
+            self._damaged, self._failed_at_once = 0, False
             return put(picture, place)
-        self._damaged += 1
-        if self._damaged > MOST_DAMAGED or time.monotonic() - asked > SILENCE_SECONDS / 2:
-            raise SourceLost(f"{self.name} broke off.")
+        ended = self._failed_at_once and took < AT_ONCE_SECONDS
+        self._damaged, self._failed_at_once = self._damaged + 1, took < AT_ONCE_SECONDS
+        if ended or self._damaged > MOST_DAMAGED or took > SILENCE_SECONDS / 2:
+            raise SourceLost(f"{self.name} broke off.", got="no more pictures")
         raise FrameDamaged("A picture cannot be decoded.")
 
     def close(self) -> None:

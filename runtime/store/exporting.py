@@ -5,10 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 from runtime.errors import UsageError
 from runtime.record import flatten
 from runtime.store.pictures import PictureLost, private
+from runtime.whole_file import appearing_whole
 
 if TYPE_CHECKING:
     from runtime.store.store import Capture, Store
@@ -55,26 +55,15 @@ def write_export(store: Store, session: str | None, out: Path) -> Written:
             remedy="name another with --out, or move that one",
         )
     store.check_key()
-    with _appearing_whole(out) as file:
+    with _new_file(out) as file:
         return write_captures(store, session, kind, file)
 
 
 @contextmanager
-def _appearing_whole(out: Path) -> Iterator[IO[bytes]]:
-    """A file that has its name only once all of it is on the disk."""
-    partial = out.with_name(f".{out.name}.partial")
+def _new_file(out: Path) -> Iterator[IO[bytes]]:
     try:
-        try:
-            partial.unlink(missing_ok=True)  # of an export that was killed
-            with open(partial, "xb", opener=private) as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            partial.rename(out)
-        except BaseException:
-            with suppress(OSError):
-                partial.unlink()
-            raise
+        with appearing_whole(out, private) as file:
+            yield file
     except OSError as exc:
         raise UsageError(
             f"{out} cannot be written.",

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from runtime.errors import DermedgeError
+from runtime.whole_file import PARTIAL, appearing_whole
 
 SUFFIX = ".picture"
 
@@ -30,17 +31,8 @@ class Pictures:
         name = hashlib.sha256(stored).hexdigest()
         place = self.place(name)
         place.parent.mkdir(mode=0o700, exist_ok=True)
-        part = place.with_suffix(".part")
-        try:
-            with open(part, "wb", opener=private) as file:
-                file.write(stored)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(place)
-        except BaseException:
-            with suppress(OSError):
-                part.unlink()
-            raise
+        with appearing_whole(place, private) as file:
+            file.write(stored)
         for folder in (place.parent, self.folder):
             _sync(folder)
         return name
@@ -74,7 +66,7 @@ class Pictures:
 
     def drop_parts(self) -> None:
         """What a kill left half written."""
-        for file in self.folder.glob("??/*.part"):
+        for file in self.folder.glob(f"??/.*{PARTIAL}"):
             file.unlink(missing_ok=True)
 
 

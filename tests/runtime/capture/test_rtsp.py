@@ -95,6 +95,9 @@ def test_switched_off_and_on_it_is_live_again(port: str) -> None:
         with serving(port, "h264"):
             until_live(camera)
         assert camera.status.counts.openings > 1
+        assert camera.status.counts.damaged <= camera.status.counts.openings, (
+            "frames that never came"
+        )
 
 
 def test_a_lock_opens_to_its_password_which_nobody_reads(port: str) -> None:

@@ -132,7 +132,7 @@ def test_an_export_that_breaks_off_leaves_nothing(
         def full(descriptor: int) -> None:
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr("runtime.store.exporting.os.fsync", full)
+        monkeypatch.setattr("runtime.whole_file.os.fsync", full)
     failed = run(*words)
     assert failed.exit_code == 2, failed.output
     assert "visits.zip cannot be written" in failed.output

@@ -18,6 +18,7 @@ from runtime.record import Result
 from runtime.store import pictures
 from runtime.store.database import StoreBroken, connect, transaction
 from runtime.store.store import Limits, Store
+from runtime.whole_file import PARTIAL
 
 FACTS = {"bundle": "tiny 1", "camera": "synthetic"}
 ROOMY = Limits(free_mb=0)
@@ -174,7 +175,8 @@ def test_a_picture_of_no_capture_is_swept_away(tmp_path: Path) -> None:
     with Store(tmp_path / "s", limits=ROOMY) as store:
         fill(store)
         store.pictures.add(b"nobody's")
-        part = store.pictures.place("ab" * 32).with_suffix(".part")
+        place = store.pictures.place("ab" * 32)
+        part = place.with_name(f".{place.name}{PARTIAL}")
         part.parent.mkdir(exist_ok=True)
         part.write_bytes(b"half")
     with Store(tmp_path / "s") as store:

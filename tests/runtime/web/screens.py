@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
+
 from runtime.capture.address import parse_address
 from runtime.capture.camera import Camera
 from runtime.capture.loop import Loop
@@ -96,3 +98,12 @@ def running(
         station = Station(loop, store, store.begin({"bundle": "tiny", "camera": "test"}), "test")
         with serving(station, listening or Listening("127.0.0.1", 0)) as url:
             yield Screen(url.rstrip("/"), station, served)
+
+
+@contextmanager
+def in_a_hurry(folder: Path, fields: dict[str, Any] | None = None) -> Iterator[Screen]:
+    """A screen that is live and asked as often as tests like."""
+    with pytest.MonkeyPatch.context() as patched, running(folder, fields=fields) as screen:
+        patched.setattr("runtime.web.guard.RATES", {})
+        screen.ready()
+        yield screen

@@ -23,19 +23,14 @@ from runtime.decode import decode_image
 from runtime.web.app import MOST_STREAMS
 from tests.bundle_factory import bundle_fields, explaining, picture
 from tests.runtime.capture.waiting import until
-from tests.runtime.web.screens import OWN, Screen, running
+from tests.runtime.web.screens import OWN, Screen, in_a_hurry, running
 
 
 @pytest.fixture(scope="module")
 def screen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Screen]:
     fields = explaining(bundle_fields())
     fields["decision"]["threshold"] = 0.4
-    with (
-        pytest.MonkeyPatch.context() as patched,
-        running(tmp_path_factory.mktemp("screen"), fields=fields) as screen,
-    ):
-        patched.setattr("runtime.web.guard.RATES", {})  # tests are in a hurry
-        screen.ready()
+    with in_a_hurry(tmp_path_factory.mktemp("screen"), fields) as screen:
         yield screen
 
 

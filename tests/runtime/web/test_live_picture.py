@@ -9,7 +9,7 @@ import pytest
 
 from runtime.decode import decode_image
 from tests.runtime.capture.waiting import until
-from tests.runtime.web.screens import Screen, running
+from tests.runtime.web.screens import Screen, in_a_hurry
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Route
@@ -25,12 +25,7 @@ TURNED = """hidden => {
 
 @pytest.fixture(scope="module")
 def screen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Screen]:
-    with (
-        pytest.MonkeyPatch.context() as patched,
-        running(tmp_path_factory.mktemp("live")) as screen,
-    ):
-        patched.setattr("runtime.web.guard.RATES", {})
-        screen.ready()
+    with in_a_hurry(tmp_path_factory.mktemp("live")) as screen:
         yield screen
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.runtime.capture.waiting import until
-from tests.runtime.web.screens import Screen, running
+from tests.runtime.web.screens import Screen, in_a_hurry, running
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Route
@@ -23,12 +23,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def screen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Screen]:
-    with (
-        pytest.MonkeyPatch.context() as patched,
-        running(tmp_path_factory.mktemp("screen")) as screen,
-    ):
-        patched.setattr("runtime.web.guard.RATES", {})
-        screen.ready()
+    with in_a_hurry(tmp_path_factory.mktemp("screen")) as screen:
         yield screen
 
 

@@ -17,17 +17,12 @@ from runtime.web.connections import MOST_FROM_ONE
 from runtime.web.server import MOST_CONNECTIONS
 from tests.bundle_factory import picture
 from tests.runtime.capture.waiting import until
-from tests.runtime.web.screens import OWN, Screen, running
+from tests.runtime.web.screens import OWN, Screen, in_a_hurry, running
 
 
 @pytest.fixture(scope="module")
 def screen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Screen]:
-    with (
-        pytest.MonkeyPatch.context() as patched,
-        running(tmp_path_factory.mktemp("slow")) as screen,
-    ):
-        patched.setattr("runtime.web.guard.RATES", {})
-        screen.ready()
+    with in_a_hurry(tmp_path_factory.mktemp("slow")) as screen:
         yield screen
 
 
