@@ -49,6 +49,14 @@ AUTO = "auto"
     "shares it with the rest of the system, a quarter.",
 )
 @click.option("--models", multiple=True, metavar="NAME", help="Only these; may be repeated.")
+@click.option(
+    "--batch",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Build for N frames at a time as well, which scans of folders then use on a GPU.",
+)
 @click.option("--force", is_flag=True, help="Build even what is in the cache.")
 @click.option(
     "--precision",
@@ -73,6 +81,7 @@ def command(
     cache: Path | None,
     workspace: int | None,
     models: tuple[str, ...],
+    batch: int,
     force: bool,
     precision: str | None,
     dla: int | None,
@@ -89,6 +98,7 @@ def command(
       dermedge build --bundle bundles/ding
       dermedge build --bundle bundles/ding --workspace 1024 --models segmenter
       dermedge build --backend tensorrt_rtx --cache engines
+      dermedge build --bundle bundles/ding --batch 8
       dermedge build --backend openvino
       dermedge build --bundle bundles/ding8 --dla 0 --calibration bundles/ding8/calibration
     """
@@ -101,7 +111,8 @@ def command(
     chosen = choose_compiler(backend)
     names = _models(loaded.spec, models)
     if chosen == OPENVINO:
-        _refuse_for_cpu(workspace=workspace, dla=dla, calibration=calibration)
+        several = batch if batch > 1 else None
+        _refuse_for_cpu(workspace=workspace, dla=dla, calibration=calibration, batch=several)
         build_for_cpu(loaded, names, precision, cache, force)
         return
     settings = BuildSettings(workspace_mib=workspace or usual_workspace(), dla=dla)
@@ -115,9 +126,11 @@ def command(
                 "precision": precision,
                 "settings": settings,
                 "ranges": _ranges(calibration, name),
+                "batch": size,
                 "force": force,
             }
         )
+        for size in dict.fromkeys((1, batch))
         for name in names
     ]
     _print_table(loaded, build_all(jobs), jobs[0].cache)
@@ -198,7 +211,7 @@ def build_all(jobs: list[Job]) -> list[Outcome]:
     done = []
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         for number, job in enumerate(jobs, start=1):
-            title = f"{number}/{len(jobs)} {job.model}"
+            title = f"{number}/{len(jobs)} {_named(job.model, job.batch)}"
             task = bar.add_task(title, total=None)
 
             def show(phase: str, share: float | None, task: int = task, title: str = title) -> None:
@@ -289,7 +302,7 @@ def _print_table(bundle: LoadedBundle, outcomes: list[Outcome], folder: Path) ->
     for outcome in outcomes:
         record = outcome.record
         table.add_row(
-            record.model,
+            _named(record.model, record.key.batch),
             record.key.precision,
             ", ".join(f"{count} {name}" for name, count in record.layers.items()) or "none",
             record.checked_on,
@@ -299,6 +312,10 @@ def _print_table(bundle: LoadedBundle, outcomes: list[Outcome], folder: Path) ->
         )
     console.print(table)
     console.print(f"Engines are in {folder}", highlight=False, soft_wrap=True)
+
+
+def _named(model: str, batch: int) -> str:
+    return model if batch == 1 else f"{model} ×{batch}"
 
 
 def _target(key: EngineKey) -> str:

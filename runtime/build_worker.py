@@ -16,9 +16,17 @@ from datetime import datetime, timezone
 from hashlib import sha256
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from runtime.backends.engine_key import BuildSettings, EngineKey, PlanRecord, this_home
+from pydantic import Field
+
+from runtime.backends.engine_key import (
+    BuildSettings,
+    EngineKey,
+    PlanRecord,
+    profile,
+    this_home,
+)
 from runtime.bundle import Precision
 from runtime.errors import BackendError, DermedgeError
 from runtime.specs import Spec
@@ -40,6 +48,7 @@ class Job(Spec):
     precision: Precision | None = None
     settings: BuildSettings = BuildSettings()
     ranges: Path | None = None
+    batch: Annotated[int, Field(ge=1)] = 1
     force: bool = False
 
     @property
@@ -80,7 +89,7 @@ def compile_engine(job: Job, tell: Tell) -> tuple[PlanRecord, str | None]:
     library = flavour(job.backend)
     ranges = job.ranges.read_bytes() if job.ranges else None
     outputs = tuple(output.name for output in model.outputs)
-    key = key_of(variant, library, _with_ranges(job.settings, ranges), outputs)
+    key = key_of(variant, library, _with_ranges(job.settings, ranges), outputs, job.batch)
     cache = EngineCache(job.cache)
     with cache.locked(lambda: tell({"waiting": True})):
         found = cache.find(job.model, key, library.portable)
@@ -112,7 +121,11 @@ def variant_for(job: Job, model: ModelSpec) -> Variant:
 
 
 def key_of(
-    variant: Variant, library: Flavour, settings: BuildSettings, outputs: tuple[str, ...]
+    variant: Variant,
+    library: Flavour,
+    settings: BuildSettings,
+    outputs: tuple[str, ...],
+    batch: int = 1,
 ) -> EngineKey:
     return EngineKey(
         onnx=variant.sha256,
@@ -121,6 +134,7 @@ def key_of(
         version=library.version,
         home=this_home(),
         settings=settings,
+        profile=profile(batch),
         outputs=outputs,
     )
 
@@ -145,7 +159,9 @@ def _build(
     file, content, ranges = source
     started = perf_counter()
     timings = cache.timings(key)
-    order = Order(file, content, key.precision, key.settings, ranges, timings, key.outputs)
+    order = Order(
+        file, content, key.precision, key.settings, ranges, timings, key.outputs, job.batch
+    )
     made = build_plan(library, order, _reporter(tell))
     record = PlanRecord(
         model=job.model,

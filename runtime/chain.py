@@ -8,7 +8,7 @@ cannot judge differently.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 from types import TracebackType
@@ -43,6 +43,7 @@ class Measured:
     combined: Floats | None = None  # class probabilities, before the temperature
     ood: float | None = None
     timing_ms: dict[str, float] = field(default_factory=dict)
+    failure: str | None = None  # what ended it on the way
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ class Chain(ABC):
 
     bundle: LoadedBundle
     backend: BackendRecord
+    batch: int = 1  # how many frames `analyse_batch` can judge at once
 
     @abstractmethod
     def _measure(self, frame: Image, metadata: Mapping[str, object], measured: Measured) -> None:
@@ -87,7 +89,7 @@ class Chain(ABC):
 
     def look(self, frame: Image) -> Look:
         """Cheaper than judging: for the live picture, many times a second."""
-        _check_frame(frame)
+        check_frame(frame)
         spec = self.bundle.spec
         lesion = self._find(frame)
         quality = measure_quality(frame, lesion)
@@ -112,11 +114,11 @@ class Chain(ABC):
 
     def explain_part(self, model: str, frame: Image, lesion: Lesion | None) -> tuple[Box, Floats]:
         """One of `explaining` alone: something else may be done before the next."""
-        _check_frame(frame)
+        check_frame(frame)
         return self._heat(model, frame, lesion)
 
     def find(self, frame: Image) -> Lesion | None:
-        _check_frame(frame)
+        check_frame(frame)
         return self._find(frame)
 
     def process(self, frame: Image, metadata: Mapping[str, object] | None = None) -> Result:
@@ -129,17 +131,36 @@ class Chain(ABC):
 
         A heat map is made after that, and is in none of its times.
         """
+        check_frame(frame)
+        started = perf_counter()
+        measured = Measured()
+        try:
+            self._measure(frame, metadata or {}, measured)
+        except DermedgeError as exc:
+            measured.failure = exc.one_line
+        return self._concluded(frame, metadata or {}, measured, started, explain)
+
+    def analyse_batch(
+        self,
+        frames: Sequence[Image],
+        metadata: Sequence[Mapping[str, object]],
+        explain: bool = False,
+    ) -> list[Analysis]:
+        """Judge up to `batch` frames at once, where that is more than one."""
+        pairs = zip(frames, metadata, strict=True)
+        return [self.analyse(frame, row, explain) for frame, row in pairs]
+
+    def _concluded(
+        self,
+        frame: Image,
+        metadata: Mapping[str, object],
+        measured: Measured,
+        started: float,
+        explain: bool,
+    ) -> Analysis:
         from runtime.record import Result
 
-        _check_frame(frame)
-        metadata = metadata or {}
-        started = perf_counter()
-        measured, combined, failure = Measured(), None, None
-        try:
-            self._measure(frame, metadata, measured)
-            combined = _checked_numbers(measured)
-        except DermedgeError as exc:
-            failure = exc.one_line
+        combined = _checked_numbers(measured)
         quality = measure_quality(frame, measured.lesion)
         known: dict[str, Any] = {
             "bundle": self.bundle.record,
@@ -150,7 +171,7 @@ class Chain(ABC):
             "threshold": self.bundle.spec.decision.threshold,
         }
         if combined is None:
-            known |= {"status": "error", "reason": failure}
+            known |= {"status": "error", "reason": measured.failure}
         else:
             known |= self._judged(measured, combined, quality)
         total = (perf_counter() - started) * 1e3
@@ -211,10 +232,9 @@ def open_chain(
     `precision` is as HostChain has it: None runs what the bundle means for the backend.
     """
     from runtime.golden import check_golden
-    from runtime.host_chain import HostChain
 
     check_measures(bundle)
-    chain = HostChain(bundle, backend, threads, precision)
+    chain = _opened(bundle, backend, threads, precision)
     try:
         if self_test:
             check_golden(chain)
@@ -222,6 +242,21 @@ def open_chain(
         chain.close()
         raise
     return chain
+
+
+def _opened(
+    bundle: LoadedBundle, backend: str, threads: int | None, precision: str | None
+) -> Chain:
+    from runtime.backends.registry import BACKENDS, choose_backend
+    from runtime.host_chain import HostChain
+
+    backend = choose_backend(backend)
+    if not BACKENDS[backend].compiled:
+        return HostChain(bundle, backend, threads, precision)
+    from runtime.device.device_chain import DeviceChain
+    from runtime.device.opened import OpenedBundle
+
+    return DeviceChain(OpenedBundle(bundle, backend, precision), alone=True)
 
 
 def require_explain(bundle: LoadedBundle) -> None:
@@ -245,7 +280,7 @@ def check_measures(bundle: LoadedBundle) -> None:
         )
 
 
-def _check_frame(frame: Image) -> None:
+def check_frame(frame: Image) -> None:
     if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or frame.size == 0:
         raise InputError(
             "A frame is not a colour picture.",
@@ -254,16 +289,22 @@ def _check_frame(frame: Image) -> None:
         )
 
 
-def _checked_numbers(measured: Measured) -> Floats:
+def _checked_numbers(measured: Measured) -> Floats | None:
     """Networks that overflow say NaN, and every comparison with NaN is quietly false."""
+    if measured.failure is None:
+        measured.failure = _not_numbers(measured)
+    return measured.combined if measured.failure is None else None
+
+
+def _not_numbers(measured: Measured) -> str | None:
     for name, said in measured.members.items():
         if not np.isfinite(said).all():
-            raise DermedgeError(f"'{name}' did not give numbers: its output has NaN or infinity")
+            return f"'{name}' did not give numbers: its output has NaN or infinity"
     if measured.combined is None or not np.isfinite(measured.combined).all():
-        raise DermedgeError("the ensemble did not give numbers: its output has NaN or infinity")
+        return "the ensemble did not give numbers: its output has NaN or infinity"
     if measured.ood is not None and not np.isfinite(measured.ood):
-        raise DermedgeError("the measure of unlikeness (ood) is not a number")
-    return measured.combined
+        return "the measure of unlikeness (ood) is not a number"
+    return None
 
 
 def _lesion_record(lesion: Lesion | None) -> LesionRecord | None:

@@ -17,19 +17,16 @@ from runtime.backends.base import Engine
 from runtime.backends.fit import check_fit
 from runtime.backends.registry import choose_backend, open_engine
 from runtime.chain import Chain, Floats, Measured
-from runtime.decision import softmax
 from runtime.errors import BundleError, DermedgeError
-from runtime.lesion import clean_mask, cut_view, find_lesion, next_largest, view_box
+from runtime.lesion import clean_mask, cut_view, find_lesion, next_largest
 from runtime.preprocess import Image, to_tensor
+from runtime.said import Said, heat_of, taken, unlikeness
 
 if TYPE_CHECKING:
-    from runtime.bundle import Bundle, Role, Segment
+    from runtime.bundle import Bundle, Segment
     from runtime.bundle_files import LoadedBundle
     from runtime.lesion import Box, Lesion
     from runtime.specs import PreprocessSpec, ViewSpec
-
-Said = dict[str, Floats]
-"""A model's outputs by name."""
 
 Tensors = dict["tuple[ViewSpec, PreprocessSpec]", Floats]
 """What networks of one frame are given, by what they look at and how."""
@@ -47,7 +44,7 @@ class HostChain(Chain):
         from runtime.record import BackendRecord
 
         backend = choose_backend(backend)
-        _refuse_what_it_cannot_do(bundle.spec)
+        refuse_what_no_chain_can_do(bundle.spec)
         self.bundle = bundle
         self._how = backend, threads, precision
         self._stack = ExitStack()
@@ -79,7 +76,8 @@ class HostChain(Chain):
         self._stack.close()
 
     def _measure(self, frame: Image, metadata: Mapping[str, object], measured: Measured) -> None:
-        chain, timing = self.bundle.spec.chain, measured.timing_ms
+        spec, timing = self.bundle.spec, measured.timing_ms
+        chain = spec.chain
         tensors: Tensors = {}
         with _timed(timing, "segment"):
             if chain.segment is not None:
@@ -90,10 +88,10 @@ class HostChain(Chain):
             said = self._classify(feeds)
         with _timed(timing, "combine"):
             measured.members = {
-                name: self._take(name, said[name], "probabilities") for name in said
+                name: taken(spec, name, said[name], "probabilities") for name in said
             }
             measured.combined = self._combine(said, feeds)
-        measured.ood = self._ood(said)
+        measured.ood = unlikeness(spec, said)
 
     def _find(self, frame: Image) -> Lesion | None:
         segment = self.bundle.spec.chain.segment
@@ -105,20 +103,7 @@ class HostChain(Chain):
         if model not in self._engines:
             self._engines[model] = self._open(model)
             check_fit(spec, {model: self._engines[model]})
-        item, output = spec.models[model].image_input(), spec.models[model].output("heatmap")
-        if item is None or output is None:
-            raise BundleError(
-                f"'{model}' is to explain, but makes no heat map of an image.",
-                expected="an image input and an output with the role heatmap",
-                remedy="export the bundle again",
-            )
-        view = spec.views[item.view]
-        tensor = to_tensor(cut_view(frame, view, lesion), item.preprocess)
-        heat = self._engines[model].run({item.name: tensor})[output][0, 0]
-        if not np.isfinite(heat).all():
-            raise DermedgeError(f"'{model}' did not give a heat map: it has NaN or infinity")
-        height, width = frame.shape[:2]
-        return view_box(view, lesion, height, width), heat
+        return heat_of(self._engines[model], spec, model, frame, lesion)
 
     def _segment(self, frame: Image, segment: Segment, tensors: Tensors) -> Lesion | None:
         """What it is given is kept in `tensors` where members may be given the same."""
@@ -169,33 +154,20 @@ class HostChain(Chain):
         return feeds
 
     def _combine(self, said: Mapping[str, Said], feeds: Mapping[str, Said]) -> Floats:
-        combine = self.bundle.spec.chain.combine
+        spec = self.bundle.spec
+        combine = spec.chain.combine
         if combine is None:
             (name,) = said
-            return self._take(name, said[name], "probabilities")
-        rows = [self._take(name, said[name], combine.takes) for name in said]
+            return taken(spec, name, said[name], "probabilities")
+        rows = [taken(spec, name, said[name], combine.takes) for name in said]
         stacked = np.stack(rows)[None].astype(np.float32)
         members = {
             item.name: stacked
-            for item in self.bundle.spec.models[combine.model].inputs
+            for item in spec.models[combine.model].inputs
             if item.kind == "members"
         }
         outputs = self._engines[combine.model].run({**feeds[combine.model], **members})
-        return self._take(combine.model, outputs, "probabilities")
-
-    def _take(self, name: str, outputs: Said, role: Role) -> Floats:
-        """One output of a model by role, without its batch. Probabilities may come from logits."""
-        model = self.bundle.spec.models[name]
-        wanted = model.output(role)
-        if wanted is None and role == "probabilities":
-            return softmax(outputs[model.output("logits") or ""][0]).astype(np.float32)
-        return outputs[wanted or ""][0]
-
-    def _ood(self, said: Mapping[str, Said]) -> float | None:
-        """How unlike the training pictures the frame is, to the member that is most surprised."""
-        names = {name: self.bundle.spec.models[name].output("ood") for name in said}
-        values = [float(said[name][out].max()) for name, out in names.items() if out is not None]
-        return max(values, default=None)
+        return taken(spec, combine.model, outputs, "probabilities")
 
 
 def models_in_use(spec: Bundle) -> list[str]:
@@ -209,10 +181,10 @@ def _after_segmentation(spec: Bundle) -> list[str]:
     return [*spec.chain.classify, *last]
 
 
-def _refuse_what_it_cannot_do(spec: Bundle) -> None:
+def refuse_what_no_chain_can_do(spec: Bundle) -> None:
     if spec.chain.purify is not None:
         raise BundleError(
-            "The bundle asks for purification (chain.purify), which this chain cannot do yet.",
+            "The bundle asks for purification (chain.purify), which no chain can do yet.",
             got=f"chain.purify: {spec.chain.purify.method}",
             expected="chain.purify: null",
             remedy="export the bundle again without it",

@@ -25,6 +25,7 @@ MOST_ON_GPU = 2  # one computes while the other's frame is prepared; more would 
 
 Metadata = Callable[[str], Mapping[str, object]]
 Judged = tuple[Item, Loaded, "Analysis | None"]
+Group = list[tuple[Item, Loaded]]
 
 
 @contextmanager
@@ -41,7 +42,11 @@ def open_chains(
     from runtime.chain import open_chain
 
     backend = choose_backend(backend)
-    count = min(usable_cores(), MOST_ON_GPU if BACKENDS[backend].compiled else most)
+    if BACKENDS[backend].compiled:
+        with _on_gpu(bundle, backend, precision, self_test) as chains:
+            yield chains
+        return
+    count = min(usable_cores(), most)
     threads = usable_cores() // count
     with ExitStack() as stack:
         yield [
@@ -52,6 +57,24 @@ def open_chains(
             )
             for number in range(count)
         ]
+
+
+@contextmanager
+def _on_gpu(
+    bundle: LoadedBundle, backend: str, precision: str | None, self_test: bool
+) -> Iterator[list[Chain]]:
+    """Of the same engines, and those for the largest batch that was built."""
+    from runtime.device.device_chain import DeviceChain
+    from runtime.device.opened import OpenedBundle, largest_batch
+    from runtime.golden import check_golden
+
+    batch = largest_batch(bundle, backend, precision)
+    with ExitStack() as stack:
+        opened = stack.enter_context(OpenedBundle(bundle, backend, precision, batch))
+        chains = [stack.enter_context(DeviceChain(opened)) for _ in range(MOST_ON_GPU)]
+        if self_test:
+            check_golden(chains[0])
+        yield [*chains]
 
 
 def judge_ahead(
@@ -65,28 +88,47 @@ def judge_ahead(
     for chain in chains:
         free.put(chain)
 
-    def judge(item: Item, found: Loaded) -> Analysis | None:
-        if found.frame is None:
-            return None
+    def judge(group: Group) -> list[Judged]:
+        given = [(item, found.frame) for item, found in group if found.frame is not None]
         chain = free.get()
         try:
-            return chain.analyse(found.frame, metadata(item.file), explain)
+            analyses = iter(
+                chain.analyse_batch(
+                    [frame for _, frame in given],
+                    [metadata(item.file) for item, _ in given],
+                    explain,
+                )
+                if given
+                else ()
+            )
         finally:
             free.put(chain)
+        return [
+            (item, found, None if found.frame is None else next(analyses)) for item, found in group
+        ]
 
-    waiting: deque[tuple[Item, Loaded, Future[Analysis | None]]] = deque()
+    waiting: deque[Future[list[Judged]]] = deque()
     with ThreadPoolExecutor(len(chains), "judge") as pool:
         try:
-            for item, found in loaded:
-                waiting.append((item, found, pool.submit(judge, item, found)))
+            for group in _grouped(loaded, min(chain.batch for chain in chains)):
+                waiting.append(pool.submit(judge, group))
                 if len(waiting) > len(chains):
-                    yield _first(waiting)
+                    yield from waiting.popleft().result()
             while waiting:
-                yield _first(waiting)
+                yield from waiting.popleft().result()
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def _first(waiting: deque[tuple[Item, Loaded, Future[Analysis | None]]]) -> Judged:
-    item, found, future = waiting.popleft()
-    return item, found, future.result()
+def _grouped(loaded: Iterable[tuple[Item, Loaded]], batch: int) -> Iterator[Group]:
+    """As many frames at once as a chain judges at once; what has no frame takes no place."""
+    group: Group = []
+    frames = 0
+    for item, found in loaded:
+        group.append((item, found))
+        frames += found.frame is not None
+        if frames in (0, batch) or len(group) >= 2 * batch:
+            yield group
+            group, frames = [], 0
+    if group:
+        yield group

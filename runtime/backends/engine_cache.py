@@ -32,11 +32,20 @@ class EngineCache:
         self.folder = folder
 
     def plan_path(self, model: str, key: EngineKey) -> Path:
-        """By model, graph and library: what else a plan depends on stands in its sidecar.
+        """By model, graph, batch and library: what else a plan depends on stands in its sidecar.
 
         So an engine of yesterday's TensorRT is found, and refused by name, and replaced.
         """
-        return self.folder / f"{model}-{key.onnx[:16]}.{key.flavour}.plan"
+        batch = "" if key.batch == 1 else f".batch{key.batch}"
+        return self.folder / f"{model}-{key.onnx[:16]}{batch}.{key.flavour}.plan"
+
+    def batches(self, model: str, onnx: str, flavour: str) -> set[int]:
+        """How many frames at once there are plans for. Whether they are right, `load` says."""
+        found = set()
+        for plan in self.folder.glob(f"{model}-{onnx[:16]}*.{flavour}.plan"):
+            _, _, batch = plan.name.removesuffix(f".{flavour}.plan").partition(".batch")
+            found.add(int(batch or 1))
+        return found
 
     def prepare(self) -> None:
         """The folder is there and ours. Closing it to readers is enough; to writers it is not:

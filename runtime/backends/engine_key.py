@@ -16,7 +16,6 @@ from runtime.bundle import Name, Precision, Sha256
 from runtime.specs import Spec
 
 NO_GPU = "none"
-PROFILE = "batch 1"
 PORTABLE = ("8.0", "8.6", "8.9")  # and 12.0 upwards: what TensorRT-RTX compiles for unasked
 PORTABLE_FROM = (12, 0)
 PORTABLE_WORDS = f"{', '.join(PORTABLE)}, {'.'.join(map(str, PORTABLE_FROM))} or newer"
@@ -49,8 +48,17 @@ class EngineKey(Spec):
     version: str
     home: Home
     settings: BuildSettings = BuildSettings()
-    profile: str = PROFILE
+    profile: Annotated[str, Field(pattern=r"^batch [1-9]\d*$")] = "batch 1"
     outputs: tuple[str, ...] = ()  # that were built, of those in the file; none named: all
+
+    @property
+    def batch(self) -> int:
+        return int(self.profile.split()[1])
+
+
+def profile(batch: int) -> str:
+    """The shapes a plan is for: each graph's own, with its open first size fixed."""
+    return f"batch {batch}"
 
 
 class PlanRecord(Spec):

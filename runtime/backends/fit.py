@@ -6,9 +6,9 @@ graph than it holds is stopped, before its first frame.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from runtime.backends.base import ANY, Engine, Shape, shape_text
+from runtime.backends.base import ANY, Shape, shape_text
 from runtime.errors import BundleError
 from runtime.specs import CHANNELS
 
@@ -20,7 +20,17 @@ if TYPE_CHECKING:
 REMEDY = "export the bundle again"
 
 
-def check_fit(bundle: Bundle, engines: Mapping[str, Engine]) -> None:
+class Ends(Protocol):
+    """Anything that says what goes in and comes out, for one frame."""
+
+    @property
+    def inputs(self) -> Mapping[str, Shape]: ...
+
+    @property
+    def outputs(self) -> Mapping[str, Shape]: ...
+
+
+def check_fit(bundle: Bundle, engines: Mapping[str, Ends]) -> None:
     """Raise BundleError for the first engine that is not what the bundle says it is."""
     for name, engine in engines.items():
         _check_names(bundle, name, engine)
@@ -32,7 +42,7 @@ def check_fit(bundle: Bundle, engines: Mapping[str, Engine]) -> None:
             _check_shape(name, output.name, engine.outputs[output.name], wanted)
 
 
-def _check_names(bundle: Bundle, name: str, engine: Engine) -> None:
+def _check_names(bundle: Bundle, name: str, engine: Ends) -> None:
     inputs = {item.name for item in bundle.models[name].inputs}
     outputs = {item.name for item in bundle.models[name].outputs}
     if inputs != engine.inputs.keys():
@@ -52,7 +62,7 @@ def _check_names(bundle: Bundle, name: str, engine: Engine) -> None:
 
 
 def _wanted_input(
-    bundle: Bundle, name: str, item: Input, engines: Mapping[str, Engine]
+    bundle: Bundle, name: str, item: Input, engines: Mapping[str, Ends]
 ) -> Shape | None:
     if item.kind == "image":
         return (1, CHANNELS[item.preprocess.colour], *item.preprocess.size)
@@ -61,7 +71,7 @@ def _wanted_input(
     return (1, len(bundle.chain.classify), _member_width(bundle, name, engines))
 
 
-def _member_width(bundle: Bundle, name: str, engines: Mapping[str, Engine]) -> int:
+def _member_width(bundle: Bundle, name: str, engines: Mapping[str, Ends]) -> int:
     """How many numbers each member hands to the model that combines them."""
     combine = bundle.chain.combine
     if combine is None or combine.takes != "features":

@@ -1,4 +1,4 @@
-"""One ONNX graph into one plan: parsed, typed as the graph is, batch 1, and checked.
+"""One ONNX graph into one plan: parsed, typed as the graph is, for one batch, and checked.
 
 The same steps for every TensorRT; how each is done with which release stands in trt_flavours.py.
 The precision lies in the graph, so nothing is chosen here: a network is built as it is typed.
@@ -42,6 +42,7 @@ class Order:
     ranges: bytes | None = None  # an INT8 calibration cache, for DLA
     timings: bytes = b""
     outputs: tuple[str, ...] = ()  # to build, of those in the file; none named: all
+    batch: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ def build_plan(flavour: Flavour, order: Order, step: Step = lambda phase, share:
         flavour.use_dla(config, order.settings.dla, order.ranges)
     elif not flavour.strongly_typed:
         flavour.constrain_types(config, network)
-    _fix_batch(builder, network, config, order.file)
+    _fix_batch(builder, network, config, order)
     flavour.give_timings(config, order.timings)
     monitor = flavour.watch(config, step)  # held until the build is over
     serialised = builder.build_serialized_network(network, config)
@@ -139,25 +140,28 @@ def _drop_unasked(network: Any, order: Order) -> None:
             network.unmark_output(port)
 
 
-def _fix_batch(builder: Any, network: Any, config: Any, file: str) -> None:
+def _fix_batch(builder: Any, network: Any, config: Any, order: Order) -> None:
     """One profile, in which every size is fixed: what is known is what can be planned for."""
     profile = builder.create_optimization_profile()
     for index in range(network.num_inputs):
         port = network.get_input(index)
         shape = tuple(int(size) for size in port.shape)
-        fixed = (1, *shape[1:]) if shape and shape[0] in (-1, 1) else shape
-        if any(size < 1 for size in fixed):
+        batched = bool(shape) and shape[0] in (-1, order.batch)
+        fixed = (order.batch, *shape[1:]) if batched else shape
+        if any(size < 1 for size in fixed) or not (batched or order.batch == 1):
             raise BackendError(
-                f"{file} leaves more open than the batch.",
+                f"{order.file} leaves other sizes open than the batch."
+                if batched
+                else f"{order.file} is for a batch of its own.",
                 got=f"'{port.name}' {shape}",
-                expected="fixed sizes but for the first",
+                expected="fixed sizes but for the first, which is open",
                 remedy="export the bundle again",
             )
         profile.set_shape(port.name, fixed, fixed, fixed)
     if network.num_inputs and config.add_optimization_profile(profile) < 0:
         raise BackendError(
-            f"TensorRT refused the profile of {file}.",
-            expected="batch 1",
+            f"TensorRT refused the profile of {order.file}.",
+            expected=f"batch {order.batch}",
             remedy="export the bundle again; until then run this model on --backend openvino",
         )
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from runtime.bundle_files import load_bundle
-from runtime.chain import Analysis
+from runtime.chain import Analysis, Chain
 from runtime.judging import judge_ahead, open_chains
 from runtime.record import Result
 from runtime.sources import Item, Loaded
@@ -22,6 +22,9 @@ FRAME = np.zeros((4, 4, 3), np.uint8)
 
 class SlowFirst:
     """A chain that takes longest for the first frame, and notices being used by two threads."""
+
+    batch = 1
+    analyse_batch = Chain.analyse_batch
 
     def __init__(self) -> None:
         self.busy = threading.Lock()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import sys
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
@@ -13,36 +12,25 @@ from typing import Any
 import numpy as np
 import pytest
 
-from runtime.backends import registry, trt_engine
+from runtime.backends import registry, trt_plan
 from runtime.backends.base import Graph
 from runtime.backends.engine_cache import EngineCache
 from runtime.backends.engine_key import BuildSettings, PlanRecord
 from runtime.backends.trt_engine import TensorRtEngine
 from runtime.backends.trt_flavours import Flavour, flavour
 from runtime.errors import BackendError, DermedgeError
-from runtime.machine import Gpu, engine_folder
+from runtime.machine import engine_folder
 from tests.runtime.backends import trt_fakes
 from tests.runtime.backends.test_engines import written
 from tests.runtime.backends.trt_fakes import GENERATIONS, library, plan
+from tests.runtime.device.simulated_gpu import SimulatedGpu
 
 ONNX = b"a graph"
 Opener = Callable[..., TensorRtEngine]
 
 
 @pytest.fixture
-def gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Gpu:
-    """A machine with a GPU, an empty cache of its own, and PyCUDA."""
-    found = Gpu("Orin", "8.6", 8192, "12.6")
-    monkeypatch.setattr("runtime.machine.gpus", lambda: [found])
-    monkeypatch.setattr(registry, "gpus", lambda: [found])
-    monkeypatch.setenv("DERMEDGE_CACHE", str(tmp_path / "cache"))
-    for name, module in trt_fakes.pycuda().items():
-        monkeypatch.setitem(sys.modules, name, module)
-    return found
-
-
-@pytest.fixture
-def open_engine(gpu: Gpu, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Opener:
+def open_engine(gpu: SimulatedGpu, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Opener:
     """Opens an engine of one generation, whose plan lies in the cache as if built before."""
 
     def opened(
@@ -52,10 +40,11 @@ def open_engine(gpu: Gpu, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Op
         settings: BuildSettings | None = None,
     ) -> TensorRtEngine:
         module, _ = library(generation)
-        monkeypatch.setattr(trt_engine, "flavour", lambda name: Flavour(name, module))
+        monkeypatch.setattr(trt_fakes, "put", gpu.put)
+        monkeypatch.setattr(trt_plan, "flavour", lambda name: Flavour(name, module))
         graph = Graph("m", "models/m.onnx", asked, ONNX, written(tmp_path, ONNX), 2)
         content = plan(kind)
-        key = trt_engine._key(graph, Flavour("tensorrt", module))
+        key = trt_plan._key(graph, Flavour("tensorrt", module), 1)
         record = PlanRecord(
             model="m",
             file="models/m.onnx",
@@ -77,7 +66,9 @@ def open_engine(gpu: Gpu, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Op
 
 
 @pytest.mark.parametrize("generation", GENERATIONS)
-def test_an_engine_runs_and_lets_go(open_engine: Opener, generation: str) -> None:
+def test_an_engine_runs_and_lets_go(
+    open_engine: Opener, gpu: SimulatedGpu, generation: str
+) -> None:
     with open_engine(generation) as engine:
         assert engine.inputs == {"image": (1, 4)}  # its open batch is one
         assert engine.outputs == {"logits": (1, 4)}
@@ -85,11 +76,9 @@ def test_an_engine_runs_and_lets_go(open_engine: Opener, generation: str) -> Non
         feed = np.arange(4, dtype=np.float32)[None]
         first = engine.run({"image": feed})["logits"]
         again = engine.run({"image": feed + 1})["logits"]
-        memory = list(engine._memory.values())
     np.testing.assert_array_equal(first, feed * 2)  # the second run has not written over it
     np.testing.assert_array_equal(again, feed * 2 + 2)
-    assert all(item.freed for item in memory)
-    assert sys.modules["pycuda.autoprimaryctx"].context.depth == 0
+    assert gpu.memory == {}
     with pytest.raises(DermedgeError, match="closed"):
         engine.run({"image": feed})
 
@@ -99,14 +88,13 @@ def test_older_releases_are_given_bindings_at_each_run() -> None:
     older = Flavour("tensorrt", module)
     engine = trt_fakes.engine("8.5")
     context = engine.create_execution_context()
-    source, target = trt_fakes.Allocation(16), trt_fakes.Allocation(16)
-    trt_fakes.MEMORY[int(source)][:] = 3
-    addresses = {"logits": int(target), "image": int(source)}
+    source, target = np.full(4, 3, np.float32), np.zeros(4, np.float32)
+    addresses = {"logits": target.ctypes.data, "image": source.ctypes.data}
     assert [tensor.name for tensor in older.tensors(engine)] == ["image", "logits"]
     assert older.fix_shape(context, engine, "image", (1, 4))
     assert older.bind(context, addresses)
     assert older.enqueue(context, engine, addresses, stream=7)
-    np.testing.assert_array_equal(trt_fakes.MEMORY[int(target)], np.full(4, 6, np.float32))
+    np.testing.assert_array_equal(target, np.full(4, 6, np.float32))
 
 
 def test_times_are_of_the_gpus_clock(open_engine: Opener) -> None:
@@ -123,19 +111,19 @@ def test_staging_is_no_part_of_the_way_up(
     feed = np.arange(4, dtype=np.float32)[None] + 1
     order: list[str] = []
     with open_engine() as engine:
-        driver = engine._cuda
-        record, copy = driver.Event.record, driver.memcpy_htod_async
+        cuda = engine._cuda
+        record, upload = cuda.record, cuda.upload
 
         def recorded(event: Any, stream: Any) -> None:
             order.append("staged" if (engine._host["image"] == feed).all() else "not staged")
             record(event, stream)
 
-        def copied(*given: Any) -> None:
+        def uploaded(*given: Any) -> None:
             order.append("copied")
-            copy(*given)
+            upload(*given)
 
-        monkeypatch.setattr(driver.Event, "record", recorded)
-        monkeypatch.setattr(driver, "memcpy_htod_async", copied)
+        monkeypatch.setattr(cuda, "record", recorded)
+        monkeypatch.setattr(cuda, "upload", uploaded)
         engine._host["image"][:] = 0
         engine.run_timed({"image": feed})
     assert order == ["staged", "copied", "staged", "staged", "staged"]
@@ -143,9 +131,9 @@ def test_staging_is_no_part_of_the_way_up(
 
 def test_an_engine_for_dla_is_found_and_says_what_it_computes_in(open_engine: Opener) -> None:
     with open_engine(settings=BuildSettings(dla=1)) as engine:
-        assert (engine._runtime.DLA_core, engine.precision) == (1, "fp16")
+        assert (engine._plan._runtime.DLA_core, engine.precision) == (1, "fp16")
     with open_engine(settings=BuildSettings(dla=0, ranges="0" * 64)) as engine:
-        assert (engine._runtime.DLA_core, engine.precision) == (0, "int8")
+        assert (engine._plan._runtime.DLA_core, engine.precision) == (0, "int8")
 
 
 @pytest.mark.parametrize("call", ["set_input_shape", "set_tensor_address", "execute_async_v3"])
@@ -197,7 +185,7 @@ def test_half_precision_ends_are_refused(
         open_engine()
 
 
-def test_an_engine_that_was_never_built(gpu: Gpu, tmp_path: Path) -> None:
+def test_an_engine_that_was_never_built(gpu: SimulatedGpu, tmp_path: Path) -> None:
     pytest.importorskip("tensorrt_rtx", reason="needs TensorRT-RTX: pip install 'dermedge[rtx]'")
     flavour.cache_clear()
     with pytest.raises(BackendError, match="No engine of 'm'") as caught:
@@ -205,25 +193,8 @@ def test_an_engine_that_was_never_built(gpu: Gpu, tmp_path: Path) -> None:
     assert "dermedge build" in str(caught.value.remedy)
 
 
-def test_pycuda_that_is_missing_or_finds_no_driver_says_so(
-    open_engine: Opener, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "pycuda.autoprimaryctx", None)
-    with pytest.raises(BackendError, match="pycuda") as caught:
-        open_engine()
-    assert "dermedge[tensorrt]" in str(caught.value.remedy)
-
-    def broken(name: str) -> None:
-        raise RuntimeError("cuInit failed: no CUDA-capable device is detected")
-
-    monkeypatch.setattr(trt_engine, "import_module", broken)
-    with pytest.raises(BackendError, match="no access to a GPU") as caught:
-        open_engine()
-    assert "no CUDA-capable device" in str(caught.value.got)
-
-
 def test_auto_takes_a_gpu_only_where_it_can_be_used(
-    gpu: Gpu, monkeypatch: pytest.MonkeyPatch
+    gpu: SimulatedGpu, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(registry, "find_spec", lambda name: object())
     assert registry.choose_backend() == "openvino"  # nothing was built yet

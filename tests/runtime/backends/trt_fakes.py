@@ -1,4 +1,4 @@
-"""Stand-ins for TensorRT by generation, and for PyCUDA: each has what its release has, no more.
+"""Stand-ins for TensorRT by generation: each has what its release has, no more.
 
 A config refuses attributes that its release lacks, so a call meant for another release fails here
 as it would there. Numbers of enumerations differ on purpose. Graphs are JSON: a list of layers.
@@ -6,9 +6,10 @@ as it would there. Numbers of enumerations differ on purpose. Graphs are JSON: a
 
 from __future__ import annotations
 
+import ctypes
 import json
+from collections.abc import Callable
 from enum import IntEnum
-from importlib.machinery import ModuleSpec
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -258,73 +259,27 @@ def engine(generation: str, kind: str = "FLOAT", answers: bool = True) -> Strict
 def context(generation: str, answers: bool, strategy: Any) -> Strict:
     addresses: dict[str, int] = {}
 
-    def double(source: int, target: int) -> bool:
-        MEMORY[target][...] = MEMORY[source] * 2
+    def double(source: int, target: int, stream: int) -> bool:
+        put(stream, lambda: np.multiply(numbers(source), 2, out=numbers(target)))
         return answers
 
     has: dict[str, Any] = {"strategy": strategy, "addresses": addresses}
     if generation == "8.5":
         has["set_binding_shape"] = lambda index, shape: answers
-        has["execute_async_v2"] = lambda bindings, stream: double(*bindings)
+        has["execute_async_v2"] = lambda bindings, stream: double(*bindings, stream)
     else:
         has["set_input_shape"] = lambda name, shape: answers
         has["set_tensor_address"] = lambda name, at: not addresses.update({name: at}) and answers
-        has["execute_async_v3"] = lambda stream: double(addresses["image"], addresses["logits"])
+        has["execute_async_v3"] = lambda stream: double(
+            addresses["image"], addresses["logits"], stream
+        )
     return Strict(has)
 
 
-MEMORY: dict[int, np.ndarray] = {}
-"""What a GPU would hold, by address."""
+def put(stream: int, work: Callable[[], None]) -> None:
+    """Where an engine's work goes: tests set the simulated GPU's own in its place."""
+    work()
 
 
-class Allocation:
-    def __init__(self, size: int) -> None:
-        self.address = 0x1000 * (len(MEMORY) + 1)
-        MEMORY[self.address] = np.zeros(size // 4, np.float32)
-        self.freed = False
-
-    def __int__(self) -> int:
-        return self.address
-
-    def free(self) -> None:
-        self.freed = True
-
-
-class Stack:
-    depth = 0
-
-    def push(self) -> None:
-        self.depth += 1
-
-    def pop(self) -> None:
-        self.depth -= 1
-
-
-def pycuda() -> dict[str, ModuleType]:
-    """Modules to put into sys.modules. A clock ticks a millisecond a recorded event."""
-    top, entry, driver = (
-        ModuleType(name) for name in ("pycuda", "pycuda.autoprimaryctx", "pycuda.driver")
-    )
-    top.__spec__ = ModuleSpec("pycuda", None)  # which tells that it is installed
-    ticks: list[int] = []
-
-    class Event:
-        def record(self, stream: Any) -> None:
-            ticks.append(len(ticks))
-            self.at = len(ticks)
-
-        def synchronize(self) -> None: ...
-
-        def time_till(self, other: Any) -> float:
-            return float(other.at - self.at)
-
-    vars(entry)["context"] = Stack()
-    vars(driver).update(
-        Stream=lambda: SimpleNamespace(handle=7, synchronize=lambda: None),
-        Event=Event,
-        mem_alloc=Allocation,
-        pagelocked_empty=np.empty,
-        memcpy_htod_async=lambda to, host, stream: np.copyto(MEMORY[int(to)], host.ravel()),
-        memcpy_dtoh_async=lambda host, at, stream: np.copyto(host, MEMORY[int(at)].reshape(1, -1)),
-    )
-    return {"pycuda": top, "pycuda.autoprimaryctx": entry, "pycuda.driver": driver}
+def numbers(address: int) -> np.ndarray:
+    return np.ctypeslib.as_array((ctypes.c_float * 4).from_address(address))

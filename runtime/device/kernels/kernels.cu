@@ -1,0 +1,5 @@
+// Everything, as one unit for the compiler.
+
+#include "ensemble.cu"
+#include "lesion.cu"
+#include "resample.cu"

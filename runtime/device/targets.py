@@ -1,0 +1,90 @@
+"""What the networks of a bundle look at, each picture once, however many of them look at it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from runtime.device.layouts import COLOURS, TARGET
+from runtime.specs import CHANNELS
+
+if TYPE_CHECKING:
+    from runtime.backends.trt_plan import OpenPlan
+    from runtime.bundle import Bundle
+    from runtime.specs import PreprocessSpec, ViewSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    view: ViewSpec
+    preprocess: PreprocessSpec
+    half: bool  # 16-bit floats, because an engine takes those
+
+    @property
+    def waits(self) -> bool:
+        """Whether the lesion has to be known before it can be made."""
+        return self.view.area == "lesion" or self.view.background == "black"
+
+    @property
+    def pixels(self) -> int:
+        height, width = self.preprocess.size
+        return height * width
+
+    @property
+    def size(self) -> int:
+        return self.pixels * CHANNELS[self.preprocess.colour] * (2 if self.half else 4)
+
+
+class Targets:
+    """Every input that is an image, in the order in which they are made."""
+
+    def __init__(self, spec: Bundle, plans: Mapping[str, OpenPlan]) -> None:
+        self._of: dict[tuple[str, str], Target] = {}
+        segmenter = spec.chain.segment.model if spec.chain.segment else None
+        for model, plan in plans.items():
+            for item in spec.models[model].inputs:
+                if item.kind != "image":
+                    continue
+                kind = plan.tensors[item.name].kind
+                view = _seen(spec.views[item.view], segmenter is None or model == segmenter)
+                self._of[model, item.name] = Target(view, item.preprocess, kind == "HALF")
+        found = dict.fromkeys(self._of.values())
+        self.early = [target for target in found if not target.waits]
+        self.late = [target for target in found if target.waits]
+
+    @property
+    def all(self) -> list[Target]:
+        return [*self.early, *self.late]
+
+    def of(self, model: str, tensor: str) -> int:
+        return self.all.index(self._of[model, tensor])
+
+    def waits(self, model: str) -> bool:
+        return any(target.waits for (name, _), target in self._of.items() if name == model)
+
+    def table(self, addresses: list[int]) -> np.ndarray:
+        rows = np.zeros(len(addresses), TARGET)
+        for row, target, address in zip(rows, self.all, addresses, strict=True):
+            view, spec = target.view, target.preprocess
+            channels = CHANNELS[spec.colour]
+            row["out"] = address
+            row["margin"] = view.margin
+            row["height"], row["width"] = spec.size
+            row["colour"], row["half"] = COLOURS[spec.colour], target.half
+            row["of_lesion"], row["square"] = view.area == "lesion", view.square
+            row["black"] = view.background == "black"
+            row["mean"][:channels] = spec.mean
+            row["scale"][:channels] = np.float32(1) / np.asarray(spec.std, np.float64)
+        return rows
+
+
+def _seen(view: ViewSpec, no_lesion: bool) -> ViewSpec:
+    """The view without what makes no difference, so that equal pictures are seen to be equal."""
+    if no_lesion:  # the frame is all that there is
+        view = view.model_copy(update={"area": "frame", "background": "keep"})
+    if view.area == "frame":
+        view = view.model_copy(update={"margin": 0.0, "square": False})
+    return view

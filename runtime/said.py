@@ -1,0 +1,58 @@
+"""What a model's outputs mean to a chain, wherever they were computed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from runtime.chain import Floats
+from runtime.decision import softmax
+from runtime.errors import BundleError, DermedgeError
+from runtime.lesion import cut_view, view_box
+from runtime.preprocess import Image, to_tensor
+
+if TYPE_CHECKING:
+    from runtime.backends.base import Engine
+    from runtime.bundle import Bundle, Role
+    from runtime.lesion import Box, Lesion
+
+Said = dict[str, Floats]
+"""A model's outputs by name."""
+
+
+def taken(spec: Bundle, name: str, outputs: Said, role: Role) -> Floats:
+    """One output of a model by role, without its batch. Probabilities may come from logits."""
+    model = spec.models[name]
+    wanted = model.output(role)
+    if wanted is None and role == "probabilities":
+        return softmax(outputs[model.output("logits") or ""][0]).astype(np.float32)
+    return outputs[wanted or ""][0]
+
+
+def unlikeness(spec: Bundle, said: Mapping[str, Said]) -> float | None:
+    """How unlike the training pictures the frame is, to the member that is most surprised."""
+    names = {name: spec.models[name].output("ood") for name in said}
+    values = [float(said[name][out].max()) for name, out in names.items() if out is not None]
+    return max(values, default=None)
+
+
+def heat_of(
+    engine: Engine, spec: Bundle, model: str, frame: Image, lesion: Lesion | None
+) -> tuple[Box, Floats]:
+    """An explaining model's heat map, and the part of the frame that it is of."""
+    item, output = spec.models[model].image_input(), spec.models[model].output("heatmap")
+    if item is None or output is None:
+        raise BundleError(
+            f"'{model}' is to explain, but makes no heat map of an image.",
+            expected="an image input and an output with the role heatmap",
+            remedy="export the bundle again",
+        )
+    view = spec.views[item.view]
+    tensor = to_tensor(cut_view(frame, view, lesion), item.preprocess)
+    heat = engine.run({item.name: tensor})[output][0, 0]
+    if not np.isfinite(heat).all():
+        raise DermedgeError(f"'{model}' did not give a heat map: it has NaN or infinity")
+    height, width = frame.shape[:2]
+    return view_box(view, lesion, height, width), heat
