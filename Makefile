@@ -16,10 +16,10 @@ PY := .venv/bin/python
 PY_DEV := .venv-dev/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench bench-eager serve faults soak vm format clean
+.PHONY: help demo test check bench bench-eager bench-gpu serve faults soak vm format clean
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):[^#]*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
 
 demo: $(RUNTIME) ## the demo bundle over the sample frames, from nothing, in under two minutes
 	$(PY) runtime/infer.py --folder runtime/demo/frames --out out/demo
@@ -43,6 +43,9 @@ bench: out/phantoms $(RUNTIME) ## how fast the demo bundle runs on this machine,
 
 bench-eager: $(DEV) ## the full-size Ding system against the same networks in PyTorch; minutes, 5 GiB
 	$(PY_DEV) export/bench_eager.py --recipe ding --runs 12
+
+bench-gpu: $(DEV) ## on a machine with an NVIDIA GPU: its tests, then every figure, to out/bench-gpu
+	$(PY_DEV) -m tests.gpu.everything --out out/bench-gpu
 
 out/phantoms: | $(DEV)
 	$(PY_DEV) train/phantoms.py --count 40 --size 512 --out $@

@@ -16,8 +16,7 @@ import json
 import shlex
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,13 +27,9 @@ from runtime.command import Verb
 from runtime.errors import UsageError
 
 if TYPE_CHECKING:
-    from export.system import Part
     from runtime.bundle_files import LoadedBundle
-    from runtime.preprocess import Image
-    from train.recipe import Recipe
 
 SCHEMA = 2
-FRAME = (768, 1024)  # height and width, as most images of ISIC 2017 have them
 
 
 @click.command("bench-eager", cls=Verb)
@@ -69,14 +64,15 @@ def command(
           --count 4 --budget 1 --mask-agreement 0 --backend openvino
       python export/bench_eager.py --recipe ding --runs 12 --int8 ding8
     """
+    from export.benched import bundle_of, frame_of, networks_of, telling
     from export.side_by_side import compare
 
     if (recipe_name is None) == (run_folder is None):
         raise UsageError("Name what to measure.", expected="--recipe NAME or --run RUN")
-    recipe, parts = _networks(recipe_name, run_folder)
-    frame = _frame(image)
-    with _place(keep) as folder, _progress() as step:
-        bundle = _bundle(Path(folder), recipe, parts, step)
+    recipe, parts = networks_of(recipe_name, run_folder)
+    frame = frame_of(image)
+    with _place(keep) as folder, telling() as step:
+        bundle = bundle_of(Path(folder), recipe, parts, step)
         quantised = None if int8 is None else _quantised(int8, bundle)
         figures = compare(bundle, quantised, parts, frame, runs, threads, step)
     report = {
@@ -115,45 +111,6 @@ def _quantised(path: Path, bundle: LoadedBundle) -> LoadedBundle:
     return found
 
 
-def _networks(name: str | None, folder: Path | None) -> tuple[Recipe, list[Part]]:
-    from export.finished_run import FinishedRun
-    from export.system import parts_of, parts_untrained
-    from train.recipe import load_recipe
-
-    if folder is not None:
-        run = FinishedRun.read(folder)
-        return run.recipe, list(parts_of(run, None))
-    recipe = load_recipe(name or "")
-    return recipe, list(parts_untrained(recipe))
-
-
-def _frame(path: Path | None) -> Image:
-    from runtime.decode import read_image
-    from train.phantom.compose import make_phantom
-
-    return make_phantom(0, 0, FRAME).image if path is None else read_image(path).frame
-
-
-def _bundle(
-    folder: Path, recipe: Recipe, parts: list[Part], step: Callable[[str], None]
-) -> LoadedBundle:
-    from export.build import Making
-    from export.graphs import to_onnx
-    from export.system import system_fields
-
-    fields = system_fields(recipe) | {
-        "name": recipe.name,
-        "version": "0",
-        "created": datetime.now(timezone.utc).isoformat(),
-        "provenance": {"revision": "benchmark"},
-    }
-    making = Making(folder, fields, step)
-    for part in parts:
-        step(f"{part.name}: to ONNX")
-        making.add_variant(part.name, "fp32", to_onnx(part.graph, part.shape))
-    return making.seal()
-
-
 def _surroundings() -> dict[str, Any]:
     import openvino
     import torch
@@ -169,15 +126,6 @@ def _surroundings() -> dict[str, Any]:
             "openvino": openvino.__version__,
         },
     }
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str], None]]:
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    with console.status("starting") as status:
-        yield status.update
 
 
 def _print(report: dict[str, Any]) -> None:

@@ -54,6 +54,20 @@ class MemberGraph(nn.Module):
         return torch.softmax(logits, dim=1), logits, features, heat
 
 
+class DecidingGraph(nn.Module):
+    """A member as PyTorch computes it where nobody asks for a heat map, as engines do."""
+
+    inputs, outputs = MemberGraph.inputs, MemberGraph.decides
+
+    def __init__(self, graph: MemberGraph) -> None:
+        super().__init__()
+        self.net = graph.net.net
+
+    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        logits, features = self.net(image)
+        return torch.softmax(logits, dim=1), logits, features
+
+
 class EnsembleGraph(nn.Module):
     inputs, outputs = ("members",), ("probabilities",)
 

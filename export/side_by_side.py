@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from export.graphs import DecidingGraph, Graph, MemberGraph
 from runtime.host_chain import HostChain
 
 if TYPE_CHECKING:
@@ -35,13 +36,18 @@ WARM_UP = 3
 MATRIX, MATRIX_RUNS = 2048, 12
 
 
+def deciding(graph: Graph) -> Graph | DecidingGraph:
+    """What the chain asks of a network for a frame, and no more."""
+    return DecidingGraph(graph) if isinstance(graph, MemberGraph) else graph
+
+
 class EagerEngine:
     """A network in place of an engine: arrays in, arrays out, PyTorch in between."""
 
     precision = "fp32"
 
     def __init__(self, part: Part) -> None:
-        self.graph = part.graph.eval()
+        self.graph = deciding(part.graph).eval()
         if len(part.shape) == 3:
             # mypy has no overload for a module and a memory format.
             self.graph = self.graph.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -170,7 +176,7 @@ def _verdicts(
 def _gflop(part: Part) -> float:
     """Of one run; a multiplication and an addition are two."""
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
-        part.graph(torch.zeros(1, *part.shape))
+        deciding(part.graph)(torch.zeros(1, *part.shape))
     return float(counter.get_total_flops()) / 1e9
 
 

@@ -233,6 +233,13 @@ def _print_report(report: dict[str, Any]) -> None:
     console.print(table)
     for line in _sentences(report):
         console.print(line, highlight=False)
+    if report["device"] is not None:
+        from runtime.device.figures_table import device_sentences, device_table
+
+        console.print()
+        console.print(device_table(report["device"]))
+        for line in device_sentences(report["device"]):
+            console.print(line, highlight=False)
 
 
 def _add_row(table: Table, name: str, figures: dict[str, float]) -> None:

@@ -19,6 +19,7 @@ import cv2
 
 from runtime import machine
 from runtime.backends.base import Engine, Floats
+from runtime.backends.registry import BACKENDS
 from runtime.bundle_files import LoadedBundle, load_bundle
 from runtime.errors import InputError
 from runtime.golden import check_golden
@@ -151,18 +152,30 @@ def run_benchmark(
                 engines_alone=chain.run_engines,
                 progress=lambda share: progress(FRAMES_SHARE + share * (1 - FRAMES_SHARE)),
             )
-        return {
-            "machine": machine.facts(),
-            "bundle": bundle.record.model_dump(),
-            "backend": chain.backend.model_dump(),
-            "threads": plan.threads,
-            "images": len(plan.items),
-            "load_ms": {"verify": verify_ms, "open": open_ms, "self_test": golden_ms},
-            "first_frame_ms": first_ms,
-            "memory_mib": {"loaded": loaded_mib, "peak": machine.peak_memory_mib()},
-            **figures,
-            "frames_per_second": rate,
-        }
+    return {
+        "machine": machine.facts(),
+        "bundle": bundle.record.model_dump(),
+        "backend": chain.backend.model_dump(),
+        "threads": plan.threads,
+        "images": len(plan.items),
+        "load_ms": {"verify": verify_ms, "open": open_ms, "self_test": golden_ms},
+        "first_frame_ms": first_ms,
+        "memory_mib": {"loaded": loaded_mib, "peak": machine.peak_memory_mib()},
+        **figures,
+        "frames_per_second": rate,
+        "device": _on_device(plan, bundle, chain.backend.name, frame),
+    }
+
+
+def _on_device(
+    plan: Plan, bundle: LoadedBundle, backend: str, frame: Image
+) -> dict[str, Any] | None:
+    """The chain that leaves everything on the GPU. What is above has the host between engines."""
+    if not BACKENDS[backend].compiled:
+        return None
+    from runtime.device.figures import device_figures
+
+    return device_figures(bundle, backend, plan.precision, frame, plan.seconds)
 
 
 def _load(item: Item) -> Image:

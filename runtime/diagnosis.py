@@ -164,10 +164,10 @@ def _tensorrt_from(name: str) -> str | None:
 
 def _nvidia() -> Iterator[Finding]:
     yield _driver()
-    compiler = shutil.which("nvcc") or shutil.which("nvcc", path="/usr/local/cuda/bin")
+    compiler = machine.nvcc()
     yield Finding(
         "NVIDIA", "nvcc", "ok" if compiler else "absent", compiler or "not found",
-        None if compiler else "it is part of the CUDA toolkit; put its bin folder on PATH",
+        None if compiler else "it is part of the CUDA toolkit: it compiles the chain's kernels",
     )  # fmt: skip
     yield _library("NVIDIA", "PyCUDA", "pycuda", "pip install 'dermedge[tensorrt]'")
     yield _library("NVIDIA", "CUDA bindings", "cuda.bindings", "pip install 'dermedge[tensorrt]'")

@@ -149,6 +149,11 @@ def _check(status: int, call: str) -> None:
         raise OSError(f"{call} of the NVIDIA driver failed with status {status}")
 
 
+def nvcc() -> str | None:
+    """CUDA's compiler, also where its folder is not on PATH, as on a Jetson."""
+    return shutil.which("nvcc") or shutil.which("nvcc", path="/usr/local/cuda/bin")
+
+
 def cache_folder() -> Path:
     """Where what is made for this machine is kept, such as compiled engines."""
     if chosen := os.environ.get("DERMEDGE_CACHE"):

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -19,7 +18,7 @@ import click
 
 from runtime.backends.engine_cache import refuse_others_folder
 from runtime.errors import BackendError
-from runtime.machine import cache_folder
+from runtime.machine import cache_folder, nvcc
 from runtime.whole_file import write_whole
 
 SOURCES = Path(__file__).parent / "kernels"
@@ -41,7 +40,7 @@ def compiled_kernels(capability: Capability, driver: str) -> tuple[bytes, Path]:
     if kept.is_file():
         return kept.read_bytes(), kept
     prebuilt = folder / PREBUILT
-    if shutil.which("nvcc") is None and prebuilt.is_file():
+    if nvcc() is None and prebuilt.is_file():
         return prebuilt.read_bytes(), prebuilt
     image = compile_kernels([_number(capability)], prebuilt)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -59,13 +58,13 @@ def fingerprint() -> str:
 
 def compile_kernels(numbers: list[int], prebuilt: Path | None = None) -> bytes:
     """A cubin for one architecture, or one file for several, the last of them also as PTX."""
-    nvcc = shutil.which("nvcc")
-    if nvcc is None:
+    compiler = nvcc()
+    if compiler is None:
         raise BackendError(
             "The kernels have to be compiled for this GPU, and there is no compiler for them.",
-            got="no nvcc on PATH",
+            got="no nvcc on PATH or in /usr/local/cuda/bin",
             expected="NVIDIA's nvcc, of JetPack or of the CUDA toolkit",
-            remedy="put nvcc on PATH (on a Jetson: export PATH=$PATH:/usr/local/cuda/bin)"
+            remedy="install CUDA's nvcc"
             + (f", or put a {PREBUILT} made elsewhere at {prebuilt}" if prebuilt else ""),
         )
     if len(numbers) == 1:
@@ -74,7 +73,7 @@ def compile_kernels(numbers: list[int], prebuilt: Path | None = None) -> bytes:
         kind = ["-fatbin", "--threads", "0", *_several(numbers)]
     with tempfile.TemporaryDirectory(prefix="dermedge-kernels-") as folder:
         made = Path(folder) / "made"
-        words = [nvcc, *OPTIONS, *kind, "-o", str(made), str(UNIT)]
+        words = [compiler, *OPTIONS, *kind, "-o", str(made), str(UNIT)]
         done = subprocess.run(words, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise BackendError(
@@ -88,14 +87,12 @@ def compile_kernels(numbers: list[int], prebuilt: Path | None = None) -> bytes:
 
 def known_architectures() -> list[int]:
     """Of those wanted, as this nvcc names them."""
-    major = _release()
-    return [number if major >= 13 else BEFORE_13.get(number, number) for number in ARCHITECTURES]
-
-
-def _release() -> int:
-    said = subprocess.run(["nvcc", "--version"], capture_output=True, text=True, check=True)
+    said = subprocess.run(
+        [nvcc() or "nvcc", "--version"], capture_output=True, text=True, check=True
+    )
     match = re.search(r"release (\d+)\.", said.stdout)
-    return int(match[1]) if match else 0
+    major = int(match[1]) if match else 0
+    return [number if major >= 13 else BEFORE_13.get(number, number) for number in ARCHITECTURES]
 
 
 def _several(numbers: list[int]) -> list[str]:

@@ -73,6 +73,11 @@ class Cuda:
         with _checked("to map pinned memory"):
             return int(pinned.base.get_device_pointer())  # type: ignore[union-attr]
 
+    def free_memory(self) -> int:
+        """Bytes that nobody has asked the GPU for."""
+        with _checked("to say how much memory it has"):
+            return int(self._driver.mem_get_info()[0])
+
     def upload(self, address: int, host: Bytes, stream: Any) -> None:
         with _checked("to copy to the GPU"):
             self._driver.memcpy_htod_async(address, host, stream)

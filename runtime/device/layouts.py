@@ -9,6 +9,7 @@ import numpy as np
 from runtime.specs import CHANNELS
 
 MOST_CHANNELS = max(CHANNELS.values())
+STRIP = 8  # cells that one thread adds up, where a kernel counts
 MOST_PIXELS = 65535  # a side of a frame: so that the kernels' products fit into 32 bits
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from runtime.device.layouts import BOX, LESION, STATE
+from runtime.device.layouts import BOX, LESION, STATE, STRIP
 from runtime.errors import DermedgeError
 from runtime.lesion import Box, Lesion
 
@@ -49,6 +49,7 @@ class MaskWork:
         cells, width = self.cells, self.width
         parents, areas, outsides, states = (work.address(name) for name in WORK)
         masks, lesions = results.address("masks"), results.address("lesions")
+        strips = -(-cells // STRIP)
         threshold, fill = self.segment.threshold, int(self.segment.fill_holes)
 
         def launch(name: str, *given: float, threads: int = cells) -> None:
@@ -57,12 +58,13 @@ class MaskWork:
         kernels("clear_states", stream, states, self.batch, threads=self.batch)
         launch("threshold_mask", probabilities, width, cells, threshold, parents, areas, states)
         launch("join_lesion", parents, width, cells)
-        launch("count_areas", parents, areas, cells)
+        launch("count_areas", parents, areas, cells, threads=strips)
         launch("choose_lesion", parents, areas, cells, states)
         launch("spread_outside", parents, outsides, cells, states, threads=cells + 1)
         if fill:
             launch("join_outside", outsides, width, cells)
-        launch("settle_mask", parents, areas, outsides, width, cells, fill, masks, states)
+        given = parents, areas, outsides, width, cells, fill, masks, states
+        launch("settle_mask", *given, threads=strips)
         size = self.height, self.width
         placing = (frames, states, *size, targets, self.boxes, work.address("boxes"), lesions)
         launch("place_boxes", *placing, threads=max(self.boxes, 1))

@@ -38,7 +38,7 @@ from runtime.web import answers
 from runtime.web.asked import TooSlow, body_of, form_in, form_of, side_of, whole
 from runtime.web.guard import Guard, client_address, too_many_tries
 from runtime.web.metrics import Figures
-from runtime.web.pictures import LivePictures, smaller
+from runtime.web.pictures import LIVE_SIDE, LivePictures, smaller
 from runtime.web.policy import COOKIE, Policy
 from runtime.web.tries import TooManyTries
 
@@ -154,7 +154,8 @@ class Screen:
         if after > self.station.loop.camera.status.counts.received:
             after = 0  # that was counted before a new start
         with self._looking_on():
-            found = await self._picture_after(after, FRAME_SECONDS)
+            side = side_of(request.query_params.get("side"))
+            found = await self._picture_after(after, FRAME_SECONDS, side)
         if found is None:
             return Response(status_code=204)
         number, jpeg = found
@@ -184,11 +185,13 @@ class Screen:
     def _goes_on(self) -> bool:
         return self.station.loop.failed is None and not self._closing.is_set()
 
-    async def _picture_after(self, number: int, seconds: float) -> tuple[int, bytes] | None:
+    async def _picture_after(
+        self, number: int, seconds: float, side: int = LIVE_SIDE
+    ) -> tuple[int, bytes] | None:
         until = time.monotonic() + seconds
         found = None
         while found is None and self._goes_on() and time.monotonic() < until:
-            found = await run_in_threadpool(self._pictures.after, number, WAIT_SECONDS)
+            found = await run_in_threadpool(self._pictures.after, number, WAIT_SECONDS, side)
         return found
 
     async def _frames(self) -> AsyncIterator[bytes]:

@@ -6,24 +6,23 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 import cv2
-import numpy as np
 
 from runtime.decode import decode_image
 from runtime.errors import DermedgeError
 from runtime.preprocess import Image
+from runtime.shrinking import within
 
 if TYPE_CHECKING:
     from runtime.capture.camera import Camera
 
-LIVE_SIDE, LIVE_QUALITY = 1280, 80
+LIVE_SIDES, LIVE_QUALITY = (640, 960, 1280), 80
+LIVE_SIDE = LIVE_SIDES[-1]
 KEPT_QUALITY = 90
 
 
 def as_jpeg(image: Image, long_side: int, quality: int) -> bytes:
-    scale = min(1.0, long_side / max(image.shape[:2]))
-    if scale < 1:
-        size = max(round(image.shape[1] * scale), 1), max(round(image.shape[0] * scale), 1)
-        image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    if max(image.shape[:2]) > long_side:
+        image = within(image, long_side)
     done, packed = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not done:
         raise DermedgeError("The picture cannot be packed.", got=str(image.shape))
@@ -35,17 +34,24 @@ def smaller(png: bytes, long_side: int) -> bytes:
 
 
 class LivePictures:
+    """In a few sizes: a browser that shows a small picture need not decode a large one."""
+
     def __init__(self, camera: Camera) -> None:
         self._camera = camera
         self._lock = Lock()
-        self._last: tuple[int, bytes] = (0, b"")
+        self._last: dict[int, tuple[int, bytes]] = {}
 
-    def after(self, number: int, timeout: float) -> tuple[int, bytes] | None:
+    def after(
+        self, number: int, timeout: float, wanted: int = LIVE_SIDE
+    ) -> tuple[int, bytes] | None:
         """The newest picture, where there is one that is newer; waits that long for it."""
+        side = next((side for side in LIVE_SIDES if side >= wanted), LIVE_SIDE)
         with self._camera.newest(number, timeout) as frame:
             if frame is None:
                 return None
             with self._lock:
-                if self._last[0] != frame.number:
-                    self._last = frame.number, as_jpeg(frame.pixels, LIVE_SIDE, LIVE_QUALITY)
-                return self._last
+                packed, jpeg = self._last.get(side, (0, b""))
+                if packed != frame.number:
+                    jpeg = as_jpeg(frame.pixels, side, LIVE_QUALITY)
+                    self._last[side] = frame.number, jpeg
+                return frame.number, jpeg

@@ -88,11 +88,20 @@ extern "C" __global__ void join_lesion(int *parents, int width, int cells) {
 }
 
 extern "C" __global__ void count_areas(int *parents, int *areas, int cells) {
-    int cell = position();
-    if (cell >= cells) return;
-    size_t base = (size_t)blockIdx.y * cells;
-    if (load(parents + base + cell) == NONE) return;
-    atomicAdd(areas + base + root_of(parents + base, cell), 1);
+    int first = position() * STRIP, last = min(first + STRIP, cells);
+    int *parent = parents + (size_t)blockIdx.y * cells, *area = areas + (size_t)blockIdx.y * cells;
+    int root = NONE, count = 0;
+    for (int cell = first; cell < last; ++cell) {
+        if (load(parent + cell) == NONE) continue;
+        int found = root_of(parent, cell);
+        if (found != root && count > 0) {
+            atomicAdd(area + root, count);
+            count = 0;
+        }
+        root = found;
+        ++count;
+    }
+    if (count > 0) atomicAdd(area + root, count);
 }
 
 // Of components of one size the first in reading order is kept: the smaller root is the larger key.
@@ -140,27 +149,42 @@ extern "C" __global__ void join_outside(int *outsides, int width, int cells) {
     if (cell >= width && load(outside + cell - width) != NONE) join(outside, cell, cell - width);
 }
 
-extern "C" __global__ void settle_mask(int *parents, const int *areas, int *outsides, int width,
-                                       int cells, int fill_holes, byte *masks, State *states) {
-    int cell = position();
-    if (cell >= cells) return;
+__device__ inline bool is_inside(int *outside, int cell, int cells, int fill_holes) {
+    if (load(outside + cell) == NONE) return true;
+    return fill_holes && root_of(outside, cell) != root_of(outside, cells);
+}
+
+extern "C" __global__ void settle_mask(const int *parents, const int *areas, int *outsides,
+                                       int width, int cells, int fill_holes, byte *masks,
+                                       State *states) {
+    int first = position() * STRIP, last = min(first + STRIP, cells);
     size_t base = (size_t)blockIdx.y * cells;
     int *outside = outsides + (size_t)blockIdx.y * (cells + 1);
     State *state = states + blockIdx.y;
-    bool inside = load(outside + cell) == NONE;
-    if (!inside && fill_holes) inside = root_of(outside, cell) != root_of(outside, cells);
-    masks[base + cell] = inside;
-    if (!inside) {
-        // A component lies wholly in a hole or wholly outside, so its first cell tells for all.
-        if (load(parents + base + cell) == cell) atomicMax(&state->next_area, areas[base + cell]);
-        return;
+    int area = 0, dropped = 0;
+    int top = cells, left = cells, bottom = -1, right = -1;
+    for (int cell = first; cell < last; ++cell) {
+        bool inside = is_inside(outside, cell, cells, fill_holes);
+        masks[base + cell] = inside;
+        if (inside) {
+            int row = cell / width, column = cell % width;
+            ++area;
+            top = min(top, row);
+            left = min(left, column);
+            bottom = max(bottom, row);
+            right = max(right, column);
+        } else if (load(parents + base + cell) == cell) {
+            // A component lies wholly in a hole or wholly outside: its first cell tells for all.
+            dropped = max(dropped, areas[base + cell]);
+        }
     }
-    atomicAdd(&state->area, 1);
-    int row = cell / width, column = cell % width;
-    atomicMin(&state->top, row);
-    atomicMin(&state->left, column);
-    atomicMax(&state->bottom, row);
-    atomicMax(&state->right, column);
+    if (dropped > 0) atomicMax(&state->next_area, dropped);
+    if (area == 0) return;
+    atomicAdd(&state->area, area);
+    atomicMin(&state->top, top);
+    atomicMin(&state->left, left);
+    atomicMax(&state->bottom, bottom);
+    atomicMax(&state->right, right);
 }
 
 __device__ inline void widen(int *start, int *stop, int side, int limit) {

@@ -14,6 +14,7 @@ enum Format { BGR = 0, YUYV = 1, NV12 = 2 };
 enum Colour { RGB = 0, RGB_HSV_L = 1 };
 
 const int MOST_CHANNELS = 7;
+const int STRIP = 8;  // cells that one thread adds up before it adds to what all threads share
 
 struct Frame {  // a picture in memory that the GPU can read
     word pixels;

@@ -16,7 +16,12 @@ export const livePictures = (canvas) => {
 
   const one = async (mine) => {
     const began = performance.now();
-    const answer = await fetch(`/api/frame?after=${number}`, { headers: OWN, signal: ending.signal });
+    const { clientWidth, clientHeight } = canvas.parentElement;
+    const side = Math.ceil(Math.max(clientWidth, clientHeight) * devicePixelRatio); // no more is shown
+    const answer = await fetch(`/api/frame?after=${number}&side=${side}`, {
+      headers: OWN,
+      signal: ending.signal,
+    });
     if (!answer.ok) throw new Error(answer.statusText);
     if (answer.status === 204) return; // there is none that is newer
     const picture = await createImageBitmap(await answer.blob());

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from datetime import datetime, timezone
+from importlib.machinery import ModuleSpec
 from types import SimpleNamespace
 from typing import Any
 
@@ -27,16 +29,22 @@ REPORTED = {"fp32": "FP32", "fp16": "FP16", "int8": "Int8"}
 
 def tensorrt_module(gpu: SimulatedGpu) -> Any:
     module, _ = trt_fakes.library("10.3")
+    module.__spec__ = ModuleSpec("tensorrt", None)  # which tells that it is installed
     module.Runtime = lambda logger: SimpleNamespace(
         deserialize_cuda_engine=lambda plan: _Engine(gpu, plan)
     )
     return module
 
 
-def write_plans(bundle: LoadedBundle, precision: str | None = None, batch: int = 1) -> None:
+def write_plans(
+    bundle: LoadedBundle,
+    precision: str | None = None,
+    batch: int = 1,
+    models: Sequence[str] = (),
+) -> None:
     """As `dermedge build` leaves them in the cache."""
     cache = EngineCache(engine_folder())
-    for name in models_in_use(bundle.spec):
+    for name in models or models_in_use(bundle.spec):
         graph = read_graph(
             "tensorrt", bundle.path, name, bundle.spec.models[name], precision=precision
         )

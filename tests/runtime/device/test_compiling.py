@@ -17,8 +17,9 @@ from runtime.device.compiling import (
 )
 from runtime.device.kernels import SIGNATURES
 from runtime.errors import BackendError
+from runtime.machine import nvcc
 
-needs_nvcc = pytest.mark.skipif(shutil.which("nvcc") is None, reason="needs NVIDIA's nvcc")
+needs_nvcc = pytest.mark.skipif(nvcc() is None, reason="needs NVIDIA's nvcc")
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def test_once_compiled_they_are_kept(cache: Path, monkeypatch: pytest.MonkeyPatc
     assert image[:4] == b"\x7fELF"
     assert origin.parent == cache
     assert cache.stat().st_mode & 0o777 == 0o700
-    monkeypatch.setattr(compiling.shutil, "which", lambda name: None)
+    monkeypatch.setattr(compiling, "nvcc", lambda: None)
     assert compiled_kernels((8, 7), "13000") == (image, origin)
     with pytest.raises(BackendError, match="compiler"):  # another GPU, or another driver
         compiled_kernels((8, 7), "13010")
@@ -54,7 +55,7 @@ def test_once_compiled_they_are_kept(cache: Path, monkeypatch: pytest.MonkeyPatc
 def test_without_a_compiler_a_file_from_elsewhere_does(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compiling.shutil, "which", lambda name: None)
+    monkeypatch.setattr(compiling, "nvcc", lambda: None)
     with pytest.raises(BackendError) as caught:
         compiled_kernels((8, 7), "13000")
     assert str(cache / "kernels.fatbin") in str(caught.value.remedy)
@@ -77,7 +78,7 @@ def test_what_the_compiler_says_is_told(cache: Path, monkeypatch: pytest.MonkeyP
         said = "nvcc fatal   : Unsupported gpu architecture 'compute_87'\n"
         return subprocess.CompletedProcess(words, 1, "", said)
 
-    monkeypatch.setattr(compiling.shutil, "which", lambda name: "/usr/bin/nvcc")
+    monkeypatch.setattr(compiling, "nvcc", lambda: "/usr/bin/nvcc")
     monkeypatch.setattr(compiling.subprocess, "run", refuse)
     with pytest.raises(BackendError) as caught:
         compiled_kernels((8, 7), "13000")

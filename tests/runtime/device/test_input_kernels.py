@@ -13,7 +13,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime.decision import softmax
-from runtime.device.layouts import BOX, FRAME, LESION, SAID, STRUCTURES, Format
+from runtime.device.layouts import (
+    BOX,
+    FRAME,
+    LESION,
+    MOST_CHANNELS,
+    SAID,
+    STRIP,
+    STRUCTURES,
+    Format,
+)
 from runtime.device.targets import Target, Targets
 from runtime.lesion import (
     Box,
@@ -86,6 +95,8 @@ def noise(seed: int, height: int, width: int) -> np.ndarray:
 
 def test_host_and_kernels_mean_the_same_by_a_structure() -> None:
     place = host_library().place_of
+    assert place(b"MOST_CHANNELS") == MOST_CHANNELS
+    assert place(b"STRIP") == STRIP
     for name, kind in STRUCTURES.items():
         assert place(name.encode()) == kind.itemsize, name
         assert kind.fields is not None

@@ -75,8 +75,10 @@ extern "C" int launch(const char *name, const unsigned *grid, unsigned block, vo
     return 1;
 }
 
-// Where each field lies, and last how large the whole is; -1 for what there is not.
+// Where each field lies, how large each structure is, and constants; -1 for what there is not.
 extern "C" int place_of(const char *name) {
+    if (std::strcmp(name, "MOST_CHANNELS") == 0) return MOST_CHANNELS;
+    if (std::strcmp(name, "STRIP") == 0) return STRIP;
 #define FIELD(structure, field) \
     if (std::strcmp(name, #structure "." #field) == 0) return (int)offsetof(structure, field);
 #define SIZE(structure) \
