@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from export.system import Part
     from runtime.bundle_files import LoadedBundle
     from runtime.preprocess import Image
+    from train.recipe import Recipe
 
 SCHEMA = 1
 COMPILERS = ("tensorrt", "tensorrt_rtx")
@@ -65,8 +66,7 @@ def command(
     frame = frame_of(image)
     with tempfile.TemporaryDirectory(prefix="dermedge-gpu-") as place, telling() as step:
         os.environ["DERMEDGE_CACHE"] = str(Path(place) / "cache")
-        whole = bundle_of(Path(place) / "whole", recipe, parts, step)
-        half = _halved(whole, parts, frame, step)
+        whole, half = bundles_of(Path(place), recipe, parts, frame, step)
         _build(half, backend, step)
         figures = compare(whole, half, parts, backend, frame, runs, step)
     report = {
@@ -85,10 +85,10 @@ def command(
         out.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _halved(
-    whole: LoadedBundle, parts: list[Part], frame: Image, step: Callable[[str], None]
-) -> LoadedBundle:
-    """The same bundle with its networks in 16 bits, as export makes them."""
+def bundles_of(
+    place: Path, recipe: Recipe, parts: list[Part], frame: Image, step: Callable[[str], None]
+) -> tuple[LoadedBundle, LoadedBundle]:
+    """One in fp32, and one that has its networks in 16 bits as well, as export makes them."""
     import onnx
 
     from export import parity
@@ -96,14 +96,17 @@ def _halved(
     from runtime.bundle_files import fields_of
     from runtime.half import to_half
 
-    making = Making(whole.path, fields_of(whole), step)
+    folder = place / "bundle"
+    folder.mkdir()
+    whole = bundle_of(folder, recipe, parts, step)
+    making = Making(folder, fields_of(whole), step)
     for part in parts:
         if not part.always_float:
             step(f"{part.name}: to 16 bits")
             graph = onnx.load(str(whole.path / whole.spec.models[part.name].variants[0].file))
             cases = parity.make_feeds(whole, part.name, [frame])
             making.add_variant(part.name, "fp16", to_half(graph, cases))
-    return making.seal()
+    return whole, making.seal()
 
 
 def _build(bundle: LoadedBundle, backend: str, step: Callable[[str], None]) -> None:

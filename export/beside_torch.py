@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -36,9 +37,10 @@ class TorchEngine:
     def __init__(self, part: Part, device: str, half: bool) -> None:
         self.precision = "fp16" if half else "fp32"
         self._names = deciding(part.graph)
+        copied = copy.deepcopy(self._names)  # the other precision wants these weights as they are
         self._kind = torch.float16 if half and not part.always_float else torch.float32
         self._device, self._image = device, len(part.shape) == 3
-        graph = deciding(part.graph).eval().to(device, self._kind)
+        graph = copied.eval().to(device, self._kind)
         if self._image:
             # mypy has no overload for a module and a memory format.
             graph = graph.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -8,6 +8,7 @@ PyTorch's. So the chain's share of a frame can be measured where the engines can
 
 from __future__ import annotations
 
+import copy
 import json
 import tempfile
 from collections.abc import Mapping
@@ -35,7 +36,7 @@ class TorchPlan:
     def __init__(self, part: Part, batch: int = 1) -> None:
         self.name, self.batch, self.device = part.name, batch, "cuda"
         self.kind = torch.float32 if part.always_float else torch.float16
-        self.graph = deciding(part.graph).eval().to("cuda", self.kind)
+        self.graph = copy.deepcopy(deciding(part.graph)).eval().to("cuda", self.kind)
         sample = torch.zeros(1, *part.shape, device="cuda", dtype=self.kind)
         with torch.inference_mode():
             said = self.graph(sample)
