@@ -64,7 +64,7 @@ class TensorRtEngine(Engine):
         self._stage(feeds)
         cuda, stream = self._cuda, self._stream
         with cuda.current():
-            marks = {name: cuda.event(timed=True) for name in EVENTS}
+            marks = {name: cuda.clock_event() for name in EVENTS}
             cuda.record(marks["start"], stream)
             self._upload()
             cuda.record(marks["h2d"], stream)

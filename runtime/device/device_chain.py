@@ -12,8 +12,12 @@ from contextlib import ExitStack, suppress
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+import numpy as np
+import numpy.typing as npt
+
 from runtime.chain import Analysis, Chain, Floats, Measured, check_frame
 from runtime.device.launching import WAYS, Launcher, Mode
+from runtime.device.layouts import Format
 from runtime.device.opened import OpenedBundle
 from runtime.device.slot import Slot
 from runtime.errors import DermedgeError, UsageError
@@ -50,7 +54,7 @@ class DeviceChain(Chain):
                     self._cuda, opened.kernels, opened.bundle.spec, opened.plans, opened.batch
                 )
                 self._stack.callback(self._free)
-                self._begun, self._ended = (self._cuda.event(timed=True) for _ in range(2))
+                self._begun, self._ended = (self._cuda.clock_event() for _ in range(2))
                 self.launcher = Launcher(self.slot, ways)
         except BaseException:
             self.close()
@@ -95,9 +99,10 @@ class DeviceChain(Chain):
 
     def _measure_each(
         self,
-        frames: Sequence[Image],
+        frames: Sequence[npt.NDArray[np.uint8]],
         metadata: Sequence[Mapping[str, object]],
         every: Sequence[Measured],
+        format: Format = Format.BGR,
     ) -> None:
         """What fails is noted as that frame's failure."""
         encoder = self.bundle.spec.chain.metadata
@@ -112,7 +117,7 @@ class DeviceChain(Chain):
         if not given:
             return
         try:
-            times = self.run([frames[number] for number in given], rows)
+            times = self.run([frames[number] for number in given], rows, format)
         except DermedgeError as exc:
             self._settle()
             for number in given:
@@ -125,14 +130,19 @@ class DeviceChain(Chain):
             except DermedgeError as exc:
                 every[number].failure = exc.one_line
 
-    def run(self, frames: Sequence[Image], rows: Sequence[Floats | None]) -> dict[str, float]:
+    def run(
+        self,
+        frames: Sequence[npt.NDArray[np.uint8]],
+        rows: Sequence[Floats | None],
+        format: Format = Format.BGR,
+    ) -> dict[str, float]:
         """From frames to results in the slot: milliseconds of its parts."""
         if self.launcher.mode == "staged":
             with self._cuda.current():
-                self.slot.give(frames, rows)
+                self.slot.give(frames, rows, format)
                 return self.launcher.run_stages()
         started = perf_counter()
-        self.hand_over(frames, rows)
+        self.hand_over(frames, rows, format)
         given = perf_counter()
         gpu_ms = self.wait()
         return {"hand_over": (given - started) * 1e3, "gpu": gpu_ms}
@@ -142,19 +152,44 @@ class DeviceChain(Chain):
         with self._cuda.current(), suppress(DermedgeError):
             self.slot.lanes.settle()
 
-    def hand_over(self, frames: Sequence[Image], rows: Sequence[Floats | None]) -> None:
+    def hand_over(
+        self,
+        frames: Sequence[npt.NDArray[np.uint8]],
+        rows: Sequence[Floats | None],
+        format: Format = Format.BGR,
+    ) -> None:
         """Up to `batch` frames, and their rows of encoded metadata, begin to be judged."""
         with self._cuda.current():
-            self._cuda.record(self._begun, self.slot.lanes.main)
-            self.slot.give(frames, rows)
-            self.launcher.start("judge")
-            self._cuda.record(self._ended, self.slot.lanes.main)
+            self._begin("judge", frames, rows, format)
+
+    def _begin(
+        self,
+        part: str,
+        frames: Sequence[npt.NDArray[np.uint8]],
+        rows: Sequence[Floats | None],
+        format: Format = Format.BGR,
+    ) -> None:
+        self._cuda.record(self._begun, self.slot.lanes.main)
+        self.slot.give(frames, rows, format)
+        self.launcher.start(part)
+        self._cuda.record(self._ended, self.slot.lanes.main)
 
     def wait(self) -> float:
         """Until what was handed over is done: milliseconds it took, by the GPU's clock."""
         with self._cuda.current():
-            self._cuda.synchronize(self.slot.lanes.main)
+            self._cuda.synchronize(self._ended)
             return self._cuda.between(self._begun, self._ended)
+
+    def measure(
+        self,
+        frame: npt.NDArray[np.uint8],
+        metadata: Mapping[str, object] | None = None,
+        format: Format = Format.BGR,
+    ) -> Measured:
+        """What the networks say of a frame as a camera sent it: its quality is another matter."""
+        measured = Measured()
+        self._measure_each([frame], [metadata or {}], [measured], format)
+        return measured
 
     def add_part(self, name: str, issue: Callable[[], None]) -> None:
         """Something else to be timed in this chain's place: see figures.py."""
@@ -166,7 +201,7 @@ class DeviceChain(Chain):
             self._cuda.record(self._begun, self.slot.lanes.main)
             self.launcher.start(name)
             self._cuda.record(self._ended, self.slot.lanes.main)
-            self._cuda.synchronize(self.slot.lanes.main)
+            self._cuda.synchronize(self._ended)
             return {"gpu_ms": self._cuda.between(self._begun, self._ended)}
 
     def _read(self, place: int, measured: Measured) -> None:
@@ -185,9 +220,8 @@ class DeviceChain(Chain):
             return None
         try:
             with self._cuda.current():
-                self.slot.give([frame], [])
-                self.launcher.start("find")
-                self._cuda.synchronize(self.slot.lanes.main)
+                self._begin("find", [frame], [])
+                self._cuda.synchronize(self._ended)
         except DermedgeError:
             self._settle()
             raise

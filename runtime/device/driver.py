@@ -92,10 +92,17 @@ class Cuda:
         with _checked("to make a stream"):
             return self._driver.Stream()
 
-    def event(self, timed: bool = False) -> Any:
-        flags = self._driver.event_flags
+    def event(self) -> Any:
+        """To order streams by."""
+        return self._event(self._driver.event_flags.DISABLE_TIMING)
+
+    def clock_event(self) -> Any:
+        """To read the GPU's clock by, and to wait for without keeping a core busy meanwhile."""
+        return self._event(self._driver.event_flags.BLOCKING_SYNC)
+
+    def _event(self, flags: int) -> Any:
         with _checked("to make an event"):
-            return self._driver.Event(flags.DEFAULT if timed else flags.DISABLE_TIMING)
+            return self._driver.Event(flags)
 
     def record(self, event: Any, stream: Any) -> None:
         with _checked("to record an event"):
@@ -111,10 +118,10 @@ class Cuda:
         with _checked("to have a stream wait"):
             stream.wait_for_event(event)
 
-    def synchronize(self, stream: Any) -> None:
-        """Where what failed on the GPU becomes known."""
+    def synchronize(self, work: Any) -> None:
+        """Of a stream or an event. Where what failed on the GPU becomes known."""
         with _checked("to finish its work", RESTART):
-            stream.synchronize()
+            work.synchronize()
 
     # Kernels
 

@@ -111,11 +111,10 @@ def _turn(chain: DeviceChain, frame: Image) -> Callable[[], dict[str, float]]:
             chain.run([place], [None])
             return {"wall_ms": (perf_counter() - started) * 1e3}
         chain.hand_over([place], [None])
-        handed = thread_time()
         gpu_ms = chain.wait()
         return {
             "wall_ms": (perf_counter() - started) * 1e3,
-            "host_ms": (handed - busy) * 1e3,
+            "host_ms": (thread_time() - busy) * 1e3,
             "gpu_ms": gpu_ms,
         }
 

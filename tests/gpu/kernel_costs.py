@@ -37,7 +37,7 @@ def median_us(cuda: Cuda, stream: Any, launch: Callable[[], None]) -> float:
     with cuda.capturing(stream) as captured:
         for _ in range(REPEATS):
             launch()
-    begun, ended = cuda.event(timed=True), cuda.event(timed=True)
+    begun, ended = cuda.clock_event(), cuda.clock_event()
     times = []
     for _ in range(ROUNDS):
         cuda.record(begun, stream)

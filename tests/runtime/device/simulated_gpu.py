@@ -195,7 +195,7 @@ def pycuda_modules(gpu: SimulatedGpu) -> dict[str, ModuleType]:
         Error=DriverError,
         device_attribute=SimpleNamespace(INTEGRATED="integrated"),
         host_alloc_flags=SimpleNamespace(DEVICEMAP=2),
-        event_flags=SimpleNamespace(DEFAULT=0, DISABLE_TIMING=2),
+        event_flags=SimpleNamespace(BLOCKING_SYNC=1, DISABLE_TIMING=2),
         get_driver_version=lambda: 13000,
         mem_alloc=lambda size: _Memory(gpu, size),
         pagelocked_empty=lambda size, kind, order, flags: _pinned(gpu, size),
@@ -299,6 +299,10 @@ class _Event:
         self.node = self.gpu.tails.get(stream.handle)
         self.capture = self.gpu.captures.get(stream.handle)
         self.at = len(self.gpu.calls)
+
+    def synchronize(self) -> None:
+        self.gpu.demand("synchronize")
+        self.gpu.finish(self.node)
 
     def time_till(self, other: _Event) -> float:
         return float(other.at > self.at)

@@ -15,6 +15,7 @@ from runtime import demo, infer
 from runtime.bundle_files import load_bundle, seal
 from runtime.chain import open_chain
 from runtime.device.device_chain import DeviceChain
+from runtime.device.layouts import Format
 from runtime.errors import UsageError
 from runtime.golden import check_golden
 from runtime.host_chain import HostChain
@@ -144,6 +145,36 @@ def test_heat_maps(gpu: SimulatedGpu, tmp_path: Path) -> None:
     assert expected.heat is not None
     np.testing.assert_allclose(got.heat, expected.heat, atol=1e-4)
     assert gpu.memory == {}
+
+
+CODES = {Format.YUYV: cv2.COLOR_YUV2BGR_YUY2, Format.NV12: cv2.COLOR_YUV2BGR_NV12}
+
+
+@pytest.mark.parametrize("format", CODES)
+def test_a_frame_as_a_camera_sent_it(gpu: SimulatedGpu, tmp_path: Path, format: Format) -> None:
+    bundle = make_bundle(tmp_path / "bundle")
+    write_plans(bundle)
+    planes = cv2.cvtColor(picture(), cv2.COLOR_BGR2YUV_I420)
+    height, width = 120, 160
+    light, colours = planes[:height], planes[height:].reshape(2, height // 2, width // 2)
+    if format is Format.NV12:
+        raw = np.concatenate([light, np.moveaxis(colours, 0, -1).reshape(height // 2, width)])
+    else:
+        doubled = np.moveaxis(colours, 0, -1).repeat(2, axis=0).reshape(height, width)
+        raw = np.stack([light, doubled], axis=-1)
+    raw = np.ascontiguousarray(raw)
+    with open_chain(bundle, "tensorrt", self_test=False) as chain:
+        assert isinstance(chain, DeviceChain)
+        got = chain.measure(raw, format=format)
+    with HostChain(bundle, "onnxruntime") as host:
+        expected = host.analyse(cv2.cvtColor(raw, CODES[format]))
+    assert got.failure is None
+    assert got.combined is not None
+    assert expected.combined is not None
+    np.testing.assert_allclose(got.combined, list(expected.combined.values()), atol=1e-4)
+    assert got.lesion is not None
+    assert expected.lesion is not None
+    assert got.lesion.box == expected.lesion.box
 
 
 @pytest.mark.slow
