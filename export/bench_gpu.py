@@ -97,7 +97,6 @@ def bundles_of(
     from runtime.half import to_half
 
     folder = place / "bundle"
-    folder.mkdir()
     whole = bundle_of(folder, recipe, parts, step)
     making = Making(folder, fields_of(whole), step)
     for part in parts:

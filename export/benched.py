@@ -49,6 +49,7 @@ def bundle_of(
         "created": datetime.now(timezone.utc).isoformat(),
         "provenance": {"revision": "benchmark"},
     }
+    folder.mkdir(parents=True, exist_ok=True)
     making = Making(folder, fields, step)
     for part in parts:
         step(f"{part.name}: to ONNX")

@@ -134,7 +134,7 @@ def command(
         for name in names
     ]
     _print_table(loaded, build_all(jobs), jobs[0].cache)
-    _self_test(loaded, names, jobs[0], cache)
+    _self_test(loaded, names, jobs[-1], cache)
 
 
 def choose_compiler(backend: str) -> Compiler | OpenVino:
@@ -238,6 +238,11 @@ def _self_test(bundle: LoadedBundle, built: list[str], job: Job, cache: Path | N
         click.echo(f"Not tried on the golden images, which needs a GPU: {reason}")
         return
     _try_golden_images(bundle, job.backend, job.opened_with, cache)
+    if job.batch > 1:
+        from runtime.judging import open_chains
+
+        with open_chains(bundle, job.backend, precision=job.opened_with) as chains:
+            click.echo(f"And with those for {chains[0].batch} frames at a time.")
 
 
 def _is_whole(bundle: LoadedBundle, built: list[str]) -> bool:

@@ -39,13 +39,21 @@ class EngineCache:
         batch = "" if key.batch == 1 else f".batch{key.batch}"
         return self.folder / f"{model}-{key.onnx[:16]}{batch}.{key.flavour}.plan"
 
-    def batches(self, model: str, onnx: str, flavour: str) -> set[int]:
-        """How many frames at once there are plans for. Whether they are right, `load` says."""
+    def batches(self, model: str, key: EngineKey) -> set[int]:
+        """How many frames at once there are plans of this graph for."""
         found = set()
-        for plan in self.folder.glob(f"{model}-{onnx[:16]}*.{flavour}.plan"):
-            _, _, batch = plan.name.removesuffix(f".{flavour}.plan").partition(".batch")
+        for plan in self.folder.glob(f"{model}-{key.onnx[:16]}*.{key.flavour}.plan"):
+            _, _, batch = plan.name.removesuffix(f".{key.flavour}.plan").partition(".batch")
             found.add(int(batch or 1))
         return found
+
+    def fits(self, model: str, key: EngineKey, portable: bool) -> bool:
+        """Whether `load` would take the plan, as far as its sidecar tells."""
+        try:
+            record = self._record(self.plan_path(model, key))
+        except BackendError:
+            return False
+        return not differences(record.key, key, portable=portable, settings=False)
 
     def prepare(self) -> None:
         """The folder is there and ours. Closing it to readers is enough; to writers it is not:

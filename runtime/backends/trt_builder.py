@@ -29,6 +29,7 @@ Step = Callable[[str, float], bool]
 """Told a phase and its share that is done; False stops the build."""
 
 SERIOUS = ("ERROR", "INTERNAL_ERROR")
+GIVEN = ("FLOAT", "HALF")  # what the kernels can make an image of
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,7 @@ def build_plan(flavour: Flavour, order: Order, step: Step = lambda phase, share:
     network = flavour.network(builder, typed=not on_dla)
     _parse(flavour, network, logger, order, log)
     _drop_unasked(network, order)
+    _fix_batch(network, order)
     layers = layers_of(network)
     if not on_dla:
         check_network(order.file, order.precision, layers)
@@ -86,7 +88,6 @@ def build_plan(flavour: Flavour, order: Order, step: Step = lambda phase, share:
         flavour.use_dla(config, order.settings.dla, order.ranges)
     elif not flavour.strongly_typed:
         flavour.constrain_types(config, network)
-    _fix_batch(builder, network, config, order)
     flavour.give_timings(config, order.timings)
     monitor = flavour.watch(config, step)  # held until the build is over
     serialised = builder.build_serialized_network(network, config)
@@ -115,11 +116,11 @@ def _parse(flavour: Flavour, network: Any, logger: Any, order: Order, log: Log) 
         raise _refused(flavour, "parse", order.file, problems + log.errors)
     for index in range(network.num_inputs):
         port = network.get_input(index)
-        if type_name(port.dtype) != "FLOAT":
+        if type_name(port.dtype) not in GIVEN:
             raise BackendError(
                 f"{order.file} takes another type than the chain gives.",
                 got=f"{type_name(port.dtype)} for '{port.name}'",
-                expected="float32",
+                expected=" or ".join(GIVEN).lower(),
                 remedy="export the bundle again",
             )
 
@@ -140,9 +141,9 @@ def _drop_unasked(network: Any, order: Order) -> None:
             network.unmark_output(port)
 
 
-def _fix_batch(builder: Any, network: Any, config: Any, order: Order) -> None:
-    """One profile, in which every size is fixed: what is known is what can be planned for."""
-    profile = builder.create_optimization_profile()
+def _fix_batch(network: Any, order: Order) -> None:
+    """Every size is fixed in the network itself: what is known is what can be planned for, and an
+    engine without open sizes needs no profile, of which each context would want one of its own."""
     for index in range(network.num_inputs):
         port = network.get_input(index)
         shape = tuple(int(size) for size in port.shape)
@@ -157,13 +158,7 @@ def _fix_batch(builder: Any, network: Any, config: Any, order: Order) -> None:
                 expected="fixed sizes but for the first, which is open",
                 remedy="export the bundle again",
             )
-        profile.set_shape(port.name, fixed, fixed, fixed)
-    if network.num_inputs and config.add_optimization_profile(profile) < 0:
-        raise BackendError(
-            f"TensorRT refused the profile of {order.file}.",
-            expected=f"batch {order.batch}",
-            remedy="export the bundle again; until then run this model on --backend openvino",
-        )
+        port.shape = fixed
 
 
 def _refused(flavour: Flavour, verb: str, file: str, problems: list[str]) -> BackendError:

@@ -27,7 +27,7 @@ class TensorRtEngine(Engine):
         self._cuda = Cuda()
         with self._cuda.current():
             self._plan = OpenPlan(graph, self.backend)
-            self._plan.require_kinds(("FLOAT",), ("FLOAT",))
+            self._plan.require_floats()
             self._prepare()
         self.inputs, self.outputs = self._plan.inputs, self._plan.outputs
         self.precision, self.device = self._plan.precision, self._plan.device

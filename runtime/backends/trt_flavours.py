@@ -117,6 +117,8 @@ class Flavour:
             config.set_memory_pool_limit(pool, settings.workspace_mib << 20)
         if hasattr(config, "max_aux_streams"):
             config.max_aux_streams = 0  # what runs side by side does so on streams of ours
+        if hasattr(flags, "REQUIRE_USER_ALLOCATION"):
+            config.set_flag(flags.REQUIRE_USER_ALLOCATION)  # an engine that allocates is no graph
 
     def constrain_types(self, config: Any, network: Any) -> None:
         """What strong typing does by itself, for a TensorRT that has none.
@@ -279,6 +281,11 @@ class Flavour:
         for name, address in addresses.items():
             ordered[engine.get_binding_index(name)] = address
         return bool(context.execute_async_v2(ordered, stream))
+
+    def capturable(self, context: Any, stream: int) -> bool:
+        """Whether a run can become part of a graph, where the library knows beforehand."""
+        ask = getattr(context, "is_stream_capturable", None)
+        return ask is None or bool(ask(stream))
 
     def inspect(self, engine: Any) -> dict[str, Any]:
         """The engine's own account of its layers."""

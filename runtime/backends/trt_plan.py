@@ -7,7 +7,7 @@ that says False has computed nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from runtime.backends.base import Graph, Shape, at_batch_one
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from runtime.backends.engine_key import EngineKey, PlanRecord
 
 REBUILD = "dermedge build --force  (with the same --bundle and --backend)"
-SIZES = {"FLOAT": 4, "HALF": 2}  # what the chain can hand over: bytes a number
 
 
 class OpenPlan:
@@ -30,7 +29,7 @@ class OpenPlan:
 
         self.name = graph.name
         self.library = flavour(backend)
-        key = _key(graph, self.library, batch)
+        key = plan_key(graph, self.library, batch)
         plan, record = EngineCache(engine_folder()).load(graph.name, key, self.library.portable)
         # On DLA int8 comes from a float file and its ranges.
         self.precision = "int8" if record.key.settings.ranges is not None else graph.precision
@@ -59,11 +58,11 @@ class OpenPlan:
             built = inspected(self.library.inspect(self.engine))
             check_engine(graph.file, graph.precision, record.multiplying, built)
 
-    def require_kinds(self, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> None:
-        """That its tensors are of fixed shapes, and of kinds that whoever runs it can handle."""
+    def require_floats(self, halves: Collection[str] = ()) -> None:
+        """That its tensors are float32 of fixed shapes; those in `halves` may be float16."""
         for name, tensor in self.tensors.items():
             shape = (self.inputs if tensor.is_input else self.outputs)[name]
-            allowed = inputs if tensor.is_input else outputs
+            allowed = ("FLOAT", "HALF") if name in halves else ("FLOAT",)
             if tensor.kind not in allowed or any(size < 1 for size in shape):
                 raise BackendError(
                     f"The engine of '{self.name}' has a tensor that the chain cannot use.",
@@ -111,6 +110,9 @@ class PlanContext:
         if not library.bind(self._context, self._addresses):
             raise plan.refusal("the addresses of its inputs and outputs")
 
+    def capturable(self, stream: Any) -> bool:
+        return self._plan.library.capturable(self._context, int(stream.handle))
+
     def enqueue(self, stream: Any) -> None:
         plan, handle = self._plan, int(stream.handle)
         if not plan.library.enqueue(self._context, plan.engine, self._addresses, handle):
@@ -122,7 +124,7 @@ def _of_one_frame(tensor: Tensor, batch: int) -> Shape:
     return fixed if batch == 1 else (1, *fixed[1:])
 
 
-def _key(graph: Graph, library: Flavour, batch: int) -> EngineKey:
+def plan_key(graph: Graph, library: Flavour, batch: int) -> EngineKey:
     from hashlib import sha256
 
     from runtime.backends.engine_key import EngineKey, profile, this_home

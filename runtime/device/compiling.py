@@ -1,6 +1,6 @@
 """The kernels, compiled by nvcc for the GPU that is here, once, and kept.
 
-    python -m runtime.device.compiling --out kernels.fatbin
+    python -m runtime.device.compiling
 
 makes one file for every architecture that this nvcc knows, to be taken to machines of the same
 CUDA generation that have no nvcc: put it where the error message of such a machine says.
@@ -25,8 +25,7 @@ SOURCES = Path(__file__).parent / "kernels"
 UNIT = SOURCES / "kernels.cu"
 ARCHITECTURES = (75, 80, 86, 87, 89, 90, 100, 110, 120)
 BEFORE_13 = {110: 101}  # Thor, as CUDA 12 called it
-OPTIONS = ("-O3", "-std=c++14", "-Werror=all-warnings")
-PREBUILT = "kernels.fatbin"
+OPTIONS = ("-O3", "-std=c++14")
 
 Capability = tuple[int, ...]
 
@@ -39,7 +38,7 @@ def compiled_kernels(capability: Capability, driver: str) -> tuple[bytes, Path]:
     kept = folder / f"{fingerprint()}-sm_{_number(capability)}-{driver}.cubin"
     if kept.is_file():
         return kept.read_bytes(), kept
-    prebuilt = folder / PREBUILT
+    prebuilt = folder / prebuilt_name()
     if nvcc() is None and prebuilt.is_file():
         return prebuilt.read_bytes(), prebuilt
     image = compile_kernels([_number(capability)], prebuilt)
@@ -65,7 +64,7 @@ def compile_kernels(numbers: list[int], prebuilt: Path | None = None) -> bytes:
             got="no nvcc on PATH or in /usr/local/cuda/bin",
             expected="NVIDIA's nvcc, of JetPack or of the CUDA toolkit",
             remedy="install CUDA's nvcc"
-            + (f", or put a {PREBUILT} made elsewhere at {prebuilt}" if prebuilt else ""),
+            + (f", or put the file made elsewhere at {prebuilt}" if prebuilt else ""),
         )
     if len(numbers) == 1:
         kind = ["-cubin", f"-arch=sm_{numbers[0]}"]
@@ -85,14 +84,18 @@ def compile_kernels(numbers: list[int], prebuilt: Path | None = None) -> bytes:
         return made.read_bytes()
 
 
+def prebuilt_name() -> str:
+    """Of the sources that it was made of: another version's would compute rubbish."""
+    return f"kernels-{fingerprint()}.fatbin"
+
+
 def known_architectures() -> list[int]:
-    """Of those wanted, as this nvcc names them."""
-    said = subprocess.run(
-        [nvcc() or "nvcc", "--version"], capture_output=True, text=True, check=True
-    )
-    match = re.search(r"release (\d+)\.", said.stdout)
-    major = int(match[1]) if match else 0
-    return [number if major >= 13 else BEFORE_13.get(number, number) for number in ARCHITECTURES]
+    """Of those wanted, what this nvcc knows, as it names them: older ones know fewer."""
+    words = [nvcc() or "nvcc", "--list-gpu-arch"]
+    said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    known = {int(number) for number in re.findall(r"compute_(\d+)\b", said)}
+    both = [(number, BEFORE_13.get(number, number)) for number in ARCHITECTURES]
+    return [next(n for n in names if n in known) for names in both if known & set(names)]
 
 
 def _several(numbers: list[int]) -> list[str]:
@@ -111,8 +114,11 @@ def _telling(text: str) -> str:
 
 
 @click.command()
-@click.option("--out", type=click.Path(path_type=Path), default=Path(PREBUILT), show_default=True)
-def main(out: Path) -> None:
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Default: the name it is looked for by."
+)
+def main(out: Path | None) -> None:
+    out = out or Path(prebuilt_name())
     numbers = known_architectures()
     write_whole(out, compile_kernels(numbers))
     print(f"{out}: sm_{', sm_'.join(map(str, numbers))}, {out.stat().st_size / 1024:.0f} KiB")

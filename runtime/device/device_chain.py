@@ -19,6 +19,7 @@ from runtime.chain import Analysis, Chain, Floats, Measured, check_frame
 from runtime.device.launching import WAYS, Launcher, Mode
 from runtime.device.layouts import Format
 from runtime.device.opened import OpenedBundle
+from runtime.device.pixels import require_size
 from runtime.device.slot import Slot
 from runtime.errors import DermedgeError, UsageError
 from runtime.said import heat_of, taken, unlikeness
@@ -48,6 +49,7 @@ class DeviceChain(Chain):
         if alone:
             self._stack.callback(opened.close)
         self._explaining: dict[str, Engine] = {}
+        self._under_way = False
         try:
             with self._cuda.current():
                 self.slot = Slot(
@@ -110,6 +112,7 @@ class DeviceChain(Chain):
         rows: list[Floats | None] = []
         for number, row in enumerate(metadata):  # what one frame lacks is no other frame's matter
             try:
+                require_size(frames[number])
                 rows.append(encoder.encode(row) if encoder else None)
                 given.append(number)
             except DermedgeError as exc:
@@ -159,8 +162,11 @@ class DeviceChain(Chain):
         format: Format = Format.BGR,
     ) -> None:
         """Up to `batch` frames, and their rows of encoded metadata, begin to be judged."""
+        if self._under_way:
+            raise UsageError("What was handed over before has not been waited for.")
         with self._cuda.current():
             self._begin("judge", frames, rows, format)
+        self._under_way = True
 
     def _begin(
         self,
@@ -176,6 +182,7 @@ class DeviceChain(Chain):
 
     def wait(self) -> float:
         """Until what was handed over is done: milliseconds it took, by the GPU's clock."""
+        self._under_way = False
         with self._cuda.current():
             self._cuda.synchronize(self._ended)
             return self._cuda.between(self._begun, self._ended)
@@ -196,13 +203,14 @@ class DeviceChain(Chain):
         with self._cuda.current():
             self.launcher.add(name, issue)
 
-    def timed_part(self, name: str) -> dict[str, float]:
+    def timed_part(self, name: str) -> float:
+        """Milliseconds by the GPU's clock."""
         with self._cuda.current():
             self._cuda.record(self._begun, self.slot.lanes.main)
             self.launcher.start(name)
             self._cuda.record(self._ended, self.slot.lanes.main)
             self._cuda.synchronize(self._ended)
-            return {"gpu_ms": self._cuda.between(self._begun, self._ended)}
+            return self._cuda.between(self._begun, self._ended)
 
     def _read(self, place: int, measured: Measured) -> None:
         spec, slot = self.bundle.spec, self.slot

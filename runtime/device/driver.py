@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 Bytes = npt.NDArray[np.uint8]
 
 NO_MEMORY = "end what else uses the GPU; dermedge doctor says how much memory there is"
+NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING: what others put on the default stream is not waited for
 RESTART = "start again; if it comes back, run dermedge doctor and look into the system's log"
 
 
@@ -90,7 +91,7 @@ class Cuda:
 
     def stream(self) -> Any:
         with _checked("to make a stream"):
-            return self._driver.Stream()
+            return self._driver.Stream(NON_BLOCKING)
 
     def event(self) -> Any:
         """To order streams by."""
@@ -163,46 +164,54 @@ class Cuda:
         collecting = gc.isenabled()
         gc.disable()
         try:
-            self._check(graphs.cuStreamBeginCapture(handle, mode), "to begin a capture")
+            self._call("to begin a capture", graphs.cuStreamBeginCapture, handle, mode)
             try:
                 yield captured
             except BaseException:
-                status, graph, *_ = graphs.cuStreamEndCapture(handle)
-                if self._is_success(status) and graph is not None:
-                    graphs.cuGraphDestroy(graph)
+                with suppress(CudaError):  # what went wrong first is what is told
+                    self._drop(self._call("to end a capture", graphs.cuStreamEndCapture, handle))
                 raise
-            graph = self._check(graphs.cuStreamEndCapture(handle), "to end a capture")
+            graph = self._call("to end a capture", graphs.cuStreamEndCapture, handle)
         finally:
             if collecting:
                 gc.enable()
         try:
-            captured.append(self._check(graphs.cuGraphInstantiate(graph, 0), "to make a graph"))
+            made = self._call("to make a graph", graphs.cuGraphInstantiate, graph, 0)
         finally:
-            graphs.cuGraphDestroy(graph)
+            self._drop(graph)
+        captured.append(made)
 
     def start(self, graph: Any, stream: Any) -> None:
         handle = self._graphs.CUstream(int(stream.handle))
-        self._check(self._graphs.cuGraphLaunch(graph, handle), "to launch a graph")
+        self._call("to launch a graph", self._graphs.cuGraphLaunch, graph, handle)
 
     def forget(self, graph: Any) -> None:
-        self._check(self._graphs.cuGraphExecDestroy(graph), "to let go of a graph")
+        self._call("to let go of a graph", self._graphs.cuGraphExecDestroy, graph)
 
-    def _check(self, returned: Any, what: str) -> Any:
-        status, *values = returned
-        if not self._is_success(status):
+    def _drop(self, graph: Any) -> None:
+        self._call("to let go of a capture", self._graphs.cuGraphDestroy, graph)
+
+    def _call(self, what: str, function: Any, *given: Any) -> Any:
+        """A call of the bindings: it gives a status and a value, or raises where a library is
+        missing that it would call."""
+        with _checked(what):
+            status, *values = function(*given)
+        if status != self._graphs.CUresult.CUDA_SUCCESS:
             name = getattr(status, "name", str(status))
             raise CudaError(f"The GPU's driver refused {what}.", got=name, remedy=RESTART)
         return values[0] if values else None
 
-    def _is_success(self, status: Any) -> bool:
-        return bool(status == self._graphs.CUresult.CUDA_SUCCESS)
-
 
 def open_driver() -> tuple[Any, Any]:
-    """PyCUDA's driver module and the device's primary context."""
+    """PyCUDA's driver module, and the primary context of device 0, on no thread's stack yet.
+
+    (pycuda.autoprimaryctx would leave it on that of the thread which happens to be first, and
+    PyCUDA ends the process when a thread goes with a context on its stack.)
+    """
     try:
-        context = import_module("pycuda.autoprimaryctx").context
         driver = import_module("pycuda.driver")
+        driver.init()
+        context = driver.Device(0).retain_primary_context()
     except ImportError as exc:
         raise BackendError(
             "Engines on a GPU need 'pycuda', which cannot be imported.",

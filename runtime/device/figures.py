@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from runtime.preprocess import Image
 
 WARM_UP, LEAST = 10, 20
+REPEATS = 10  # of an engine in one launch: what a launch costs would otherwise count as its own
 CHAINS = 2  # of which one's frame goes up while the other's is judged
 Step = Callable[[float], None]
 
@@ -54,12 +55,14 @@ def _one_by_one(opened: OpenedBundle, frame: Image, seconds: float, step: Step) 
         first = next(iter(chains.values()))
         names = [f"engine {name}" for name in opened.plans]
         for name in opened.plans:
-            first.add_part(f"engine {name}", partial(first.slot.issue_engine, name))
+            issue = partial(first.slot.issue_engine, name, REPEATS)
+            first.add_part(f"engine {name}", issue)
         first.add_part("engines", partial(first.slot.issue, bare=True))
         turns: dict[str, Callable[[], dict[str, float]]] = {
             mode: _turn(chain, frame) for mode, chain in chains.items()
         }
-        turns |= {name: partial(first.timed_part, name) for name in (*names, "engines")}
+        turns |= {name: partial(_share, first, name, REPEATS) for name in names}
+        turns["engines"] = partial(_share, first, "engines", 1)
         series = _in_turns(turns, seconds, step)
         alone = {name: series[f"engine {name}"]["gpu_ms"] for name in opened.plans}
         medians = {name: row["p50"] for name, row in alone.items()}
@@ -77,6 +80,7 @@ def _one_by_one(opened: OpenedBundle, frame: Image, seconds: float, step: Step) 
             "longest_branch": longest,
             "limit_ms": limit,
             "ratio": chain_ms / limit,
+            "over_engines": chain_ms / series["engines"]["gpu_ms"]["p50"],
         }
 
 
@@ -97,6 +101,10 @@ def _by_mode(
             if way == last and not chains:
                 raise
     return chains, refused
+
+
+def _share(chain: DeviceChain, part: str, repeats: int) -> dict[str, float]:
+    return {"gpu_ms": chain.timed_part(part) / repeats}
 
 
 def _turn(chain: DeviceChain, frame: Image) -> Callable[[], dict[str, float]]:

@@ -45,7 +45,8 @@ def device_sentences(found: dict[str, Any]) -> list[str]:
         f"{found['sum_ms']:.3f} ms.",
         f"The longest way is through {found['longest_branch']}: {found['limit_ms']:.3f} ms. The "
         f"chain takes {found['ratio']:.2f} times that "
-        f"({_verdict(found['ratio'] <= MOST_OVER_LIMIT, f'{MOST_OVER_LIMIT:g} at most')}).",
+        f"({_verdict(found['ratio'] <= MOST_OVER_LIMIT, f'{MOST_OVER_LIMIT:g} at most')}), and "
+        f"{found['over_engines']:.2f} times what its engines take side by side.",
         f"A frame costs the host {host:.3f} ms as {mode} "
         f"({_verdict(host <= MOST_HOST_MS, f'{MOST_HOST_MS:g} at most')}).",
         f"{batch['frames_at_once']} at once, as {batch['mode']}: {rates['chain']:.0f} frames a "

@@ -24,7 +24,7 @@ class Lanes:
 
     def fork(self, count: int) -> list[Any]:
         """That many streams, which begin where the main one is now; or the main one itself."""
-        if self.in_line or count == 0:
+        if self.in_line or count < 1:
             return [self.main] * count
         taken = self._beside[self._out : self._out + count]
         _, begun, _ = taken[0]

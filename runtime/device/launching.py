@@ -44,6 +44,8 @@ class Launcher:
             except BackendError as error:
                 self.why.append(f"{way}: {error.one_line}")
                 self.forget()
+                with suppress(BackendError):
+                    self._slot.lanes.settle()
                 if way == ways[-1]:
                     raise
             else:
@@ -59,6 +61,7 @@ class Launcher:
         self._cuda.synchronize(self._slot.lanes.main)
         if way != "graph":
             return
+        self._slot.require_capturable()
         for name in self._parts:
             self._capture(name)
             self.start(name)

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from runtime.backends.engine_cache import EngineCache
 from runtime.backends.fit import check_fit
-from runtime.backends.registry import choose_variant, read_graph
-from runtime.backends.trt_plan import OpenPlan
+from runtime.backends.registry import read_graph
+from runtime.backends.trt_flavours import flavour
+from runtime.backends.trt_plan import OpenPlan, plan_key
 from runtime.device.driver import Cuda
 from runtime.device.kernels import Kernels
 from runtime.host_chain import models_in_use, refuse_what_no_chain_can_do
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from runtime.bundle_files import LoadedBundle
-
-INPUTS, OUTPUTS = ("FLOAT", "HALF"), ("FLOAT",)
 
 
 class OpenedBundle:
@@ -50,7 +49,8 @@ class OpenedBundle:
             precision=self.precision, classes=len(spec.classes),
         )  # fmt: skip
         plan = OpenPlan(graph, self.backend, self.batch)
-        plan.require_kinds(INPUTS, OUTPUTS)
+        images = [item.name for item in spec.models[name].inputs if item.kind == "image"]
+        plan.require_floats(images)
         return plan
 
     def close(self) -> None:
@@ -72,10 +72,17 @@ class OpenedBundle:
 
 
 def largest_batch(bundle: LoadedBundle, backend: str, precision: str | None = None) -> int:
-    """The most frames at once for which every engine of the chain has been built."""
-    cache, common = EngineCache(engine_folder()), None
+    """The most frames at once for which this machine has every engine of the chain."""
+    cache, library = EngineCache(engine_folder()), flavour(backend)
+    common: set[int] | None = None
     for name in models_in_use(bundle.spec):
-        variant = choose_variant(name, bundle.spec.models[name], backend, precision)
-        found = cache.batches(name, variant.sha256, backend)
+        graph = read_graph(
+            backend, bundle.path, name, bundle.spec.models[name], precision=precision
+        )
+        found = {
+            batch
+            for batch in cache.batches(name, plan_key(graph, library, 1))
+            if cache.fits(name, plan_key(graph, library, batch), library.portable)
+        }
         common = found if common is None else common & found
     return max(common or {1})

@@ -34,12 +34,6 @@ class Pixels:
 
         BGR frames are height × width × 3; YUYV height × width × 2; NV12 1.5 height × width.
         """
-        if max(frame.shape) > MOST_PIXELS:
-            raise InputError(
-                "A frame is too large for the GPU's kernels.",
-                got=f"{frame.shape[1]} × {frame.shape[0]}",
-                expected=f"at most {MOST_PIXELS} pixels a side",
-            )
         room = self._room(frame.size)
         if not _same(frame, room):
             np.copyto(room.reshape(frame.shape), frame)
@@ -69,6 +63,15 @@ class Pixels:
             self._memory.free()
             self._memory = None
         self._host = np.zeros(0, np.uint8)
+
+
+def require_size(frame: npt.NDArray[np.uint8]) -> None:
+    if max(frame.shape) > MOST_PIXELS:
+        raise InputError(
+            "A frame is too large for the GPU's kernels.",
+            got=f"{frame.shape[1]} × {frame.shape[0]}",
+            expected=f"at most {MOST_PIXELS} pixels a side",
+        )
 
 
 def _same(frame: npt.NDArray[np.uint8], room: Bytes) -> bool:

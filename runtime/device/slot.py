@@ -160,7 +160,7 @@ class Slot:
             self._fill(self.targets.early, 0)
         waiting = [name for name in chain.classify if self.targets.waits(name)]
         ready = [name for name in chain.classify if name not in waiting]
-        if waiting:  # the others need not, and run beside the segmentation
+        if self._mask is not None:  # these need not know the lesion: they run beside its search
             self._enqueue(ready, lanes.fork(len(ready)))
             ready = []
         if self._mask is not None:
@@ -170,7 +170,7 @@ class Slot:
             self._fill(self.targets.late, len(self.targets.early))
         pause("crop")
         last = [*ready, *waiting]
-        self._enqueue(last, [*lanes.fork(len(last) - 1), lanes.main])
+        self._enqueue(last, [*lanes.fork(len(last) - 1), lanes.main][: len(last)])
         lanes.join()
         pause("classify")
         self._combine(bare)
@@ -187,9 +187,16 @@ class Slot:
         self._segment(self._mask)
         self.results.download(self.lanes.main, before="said")
 
-    def issue_engine(self, name: str) -> None:
+    def require_capturable(self) -> None:
+        """That a graph can be made of every engine, as far as the library knows beforehand."""
+        for name, context in self._contexts.items():
+            if not context.capturable(self.lanes.main):
+                raise self._plans[name].refusal("to become part of a graph")
+
+    def issue_engine(self, name: str, times: int) -> None:
         """One engine alone, on what lies where it looks: to be timed."""
-        self._contexts[name].enqueue(self.lanes.main)
+        for _ in range(times):
+            self._contexts[name].enqueue(self.lanes.main)
 
     def _enqueue(self, models: Sequence[str], streams: Sequence[Any]) -> None:
         for name, stream in zip(models, streams, strict=True):

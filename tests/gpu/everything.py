@@ -36,6 +36,9 @@ def steps(out: Path, pictures: Path) -> Iterator[Step]:
     yield Step("smi", ("nvidia-smi",))
     yield Step("doctor", (python, "-m", "runtime.doctor"))
     yield Step("kernels", (python, "-m", "pytest", "-q", "tests/gpu/test_kernels_on_gpu.py"))
+    sanitized = (python, "-m", "pytest", "-q", "tests/gpu/test_kernels_on_gpu.py", "-k", "hard")
+    yield Step("sanitizer", ("compute-sanitizer", "--error-exitcode", "99", *sanitized))
+    yield Step("rtx", (python, "-m", "tests.gpu.rtx_answers"))
     yield Step("costs", (python, "-m", "tests.gpu.kernel_costs", "--out", f"{out}/costs.json"))
     usable = [name for name in BACKENDS if why_unusable(name) is None]
     for backend in usable:
@@ -80,16 +83,23 @@ def main(out: Path) -> None:
     if (reason := why_no_gpu()) is not None:
         sys.exit(f"There is no GPU here to measure: {reason}")
     out.mkdir(parents=True, exist_ok=True)
+    for old in (*out.glob("*.json"), *out.glob("*.log")):
+        old.unlink()
     os.environ["DERMEDGE_CACHE"] = str((out / "cache").resolve())
     pictures = _pictures(out)
+    failed: list[str] = []
     told = [f"# {datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC", ""]
     for step in steps(out, pictures):
         print(f"== {step.name}", flush=True)
-        told += _done(step, out)
+        lines, passed = _done(step, out)
+        told += lines
+        failed += [] if passed else [step.name]
         (out / "summary.md").write_text("\n".join(told) + "\n", encoding="utf-8")
+    if failed:
+        sys.exit(f"Not passed: {', '.join(failed)}; see {out}/summary.md")
 
 
-def _done(step: Step, out: Path) -> list[str]:
+def _done(step: Step, out: Path) -> tuple[list[str], bool]:
     log = out / f"{step.name.replace(' ', '-')}.log"
     started = time.monotonic()
     try:
@@ -97,14 +107,15 @@ def _done(step: Step, out: Path) -> list[str]:
             done = subprocess.run(
                 step.words, stdout=file, stderr=file, check=False, timeout=PATIENCE_S
             )
-        status = f"exit {done.returncode}"
+        status, passed = f"exit {done.returncode}", done.returncode == 0
     except (OSError, subprocess.TimeoutExpired) as error:
-        status = str(error)
+        status, passed = str(error), False
     seconds = time.monotonic() - started
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LAST_LINES:]
     print("\n".join(lines), flush=True)
     head = f"## {step.name}: {status}, {seconds:.0f} s"
-    return [head, "", f"    {shlex.join(step.words)}", *(f"    {line}" for line in lines), ""]
+    words = f"    {shlex.join(step.words)}"
+    return [head, "", words, *(f"    {line}" for line in lines), ""], passed
 
 
 def _pictures(out: Path) -> Path:

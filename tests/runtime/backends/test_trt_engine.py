@@ -44,7 +44,7 @@ def open_engine(gpu: SimulatedGpu, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         monkeypatch.setattr(trt_plan, "flavour", lambda name: Flavour(name, module))
         graph = Graph("m", "models/m.onnx", asked, ONNX, written(tmp_path, ONNX), 2)
         content = plan(kind)
-        key = trt_plan._key(graph, Flavour("tensorrt", module), 1)
+        key = trt_plan.plan_key(graph, Flavour("tensorrt", module), 1)
         record = PlanRecord(
             model="m",
             file="models/m.onnx",

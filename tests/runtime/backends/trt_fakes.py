@@ -114,7 +114,6 @@ def config_of(generation: str, made: SimpleNamespace) -> Strict:
         "set_flag": lambda flag: made.flags.add(flag.name),
         "clear_flag": lambda flag: made.cleared.add(flag.name),
         "set_memory_pool_limit": lambda pool, size: made.pools.update({pool.name: size}),
-        "add_optimization_profile": lambda profile: 0,
         "create_timing_cache": lambda content: None if content == b"foreign" else content,
         "set_timing_cache": lambda cache, ignore_mismatch: made.timings.append(cache),
         "get_timing_cache": lambda: SimpleNamespace(serialize=lambda: b"timed"),
@@ -144,10 +143,6 @@ class Builder:
         self.made.config = config_of(self.generation, self.made)
         return self.made.config
 
-    def create_optimization_profile(self) -> Any:
-        shapes = self.made.shapes
-        return SimpleNamespace(set_shape=lambda name, *sizes: shapes.update({name: sizes}))
-
     def build_serialized_network(self, network: Network, config: Strict) -> bytes | None:
         monitor = getattr(config, "progress_monitor", None)
         if monitor is not None:
@@ -165,12 +160,13 @@ class Builder:
 def library(generation: str) -> tuple[Any, SimpleNamespace]:
     """A fake module, and the notes of what was done through it."""
     made = SimpleNamespace(
-        flags=set(), cleared=set(), pools={}, timings=[], shapes={}, refuse=False, plan=plan()
+        flags=set(), cleared=set(), pools={}, timings=[], refuse=False, plan=plan()
     )
     old, rtx = generation == "8.6", generation == "rtx"
     typed, legacy = not old, generation in ("8.6", "10.3")
     flags = ("TF32", "GPU_FALLBACK", "STRIP_PLAN", "OBEY_PRECISION_CONSTRAINTS")
     flags += ("FP16", "INT8") if legacy else ()
+    flags += ("REQUIRE_USER_ALLOCATION",) if rtx else ()
     batch = ("EXPLICIT_BATCH",) if legacy else ()
     version = {"rtx": "1.7.1"}.get(generation, f"{generation}.0")
     module: Any = ModuleType("tensorrt_rtx" if rtx else "tensorrt")

@@ -186,12 +186,12 @@ Maker = Callable[..., SimulatedGpu]
 
 def pycuda_modules(gpu: SimulatedGpu) -> dict[str, ModuleType]:
     """For sys.modules."""
-    top, entry, driver = (
-        ModuleType(name) for name in ("pycuda", "pycuda.autoprimaryctx", "pycuda.driver")
-    )
+    top, driver = ModuleType("pycuda"), ModuleType("pycuda.driver")
     top.__spec__ = ModuleSpec("pycuda", None)  # which tells that it is installed
-    vars(entry)["context"] = _Context(gpu)
+    context = _Context(gpu)
     vars(driver).update(
+        init=lambda: None,
+        Device=lambda number: SimpleNamespace(retain_primary_context=lambda: context),
         Error=DriverError,
         device_attribute=SimpleNamespace(INTEGRATED="integrated"),
         host_alloc_flags=SimpleNamespace(DEVICEMAP=2),
@@ -199,13 +199,13 @@ def pycuda_modules(gpu: SimulatedGpu) -> dict[str, ModuleType]:
         get_driver_version=lambda: 13000,
         mem_alloc=lambda size: _Memory(gpu, size),
         pagelocked_empty=lambda size, kind, order, flags: _pinned(gpu, size),
-        Stream=lambda: _Stream(gpu),
+        Stream=lambda flags: _Stream(gpu),
         Event=lambda flags: _Event(gpu),
         memcpy_htod_async=lambda to, host, stream: _up(gpu, int(to), host, stream),
         memcpy_dtoh_async=lambda host, at, stream: _down(gpu, host, int(at), stream),
         module_from_buffer=lambda image: _Module(gpu),
     )
-    return {"pycuda": top, "pycuda.autoprimaryctx": entry, "pycuda.driver": driver}
+    return {"pycuda": top, "pycuda.driver": driver}
 
 
 class _Context:

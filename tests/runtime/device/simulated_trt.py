@@ -17,13 +17,14 @@ from runtime.backends.engine_cache import EngineCache
 from runtime.backends.engine_key import PlanRecord
 from runtime.backends.registry import read_graph
 from runtime.backends.trt_flavours import flavour
-from runtime.backends.trt_plan import _key
+from runtime.backends.trt_plan import plan_key
 from runtime.bundle_files import LoadedBundle
 from runtime.host_chain import models_in_use
 from runtime.machine import engine_folder
 from tests.runtime.backends import trt_fakes
 from tests.runtime.device.simulated_gpu import SimulatedGpu
 
+KINDS = {"tensor(float)": ("FLOAT", np.float32), "tensor(float16)": ("HALF", np.float16)}
 REPORTED = {"fp32": "FP32", "fp16": "FP16", "int8": "Int8"}
 
 
@@ -59,7 +60,7 @@ def _record(graph: Graph, content: bytes, batch: int) -> PlanRecord:
     return PlanRecord(
         model=graph.name,
         file=graph.file,
-        key=_key(graph, flavour("tensorrt"), batch),
+        key=plan_key(graph, flavour("tensorrt"), batch),
         plan=hashlib.sha256(content).hexdigest(),
         bytes=len(content),
         built=datetime.now(timezone.utc),
@@ -86,6 +87,7 @@ class _Engine:
             for port in ports
             if port.name in (*self.given, *described["outputs"])
         }
+        self.kinds = {port.name: KINDS[port.type] for port in ports}
         self.names = list(self.shapes)
         self.num_io_tensors = len(self.names)
 
@@ -99,7 +101,7 @@ class _Engine:
         return self.shapes[name]
 
     def get_tensor_dtype(self, name: str) -> Any:
-        return SimpleNamespace(name="FLOAT")
+        return SimpleNamespace(name=self.kinds[name][0])
 
     def create_engine_inspector(self) -> Any:
         told = {"Format/Datatype": f"Row major linear {REPORTED[self.precision]} format"}
@@ -139,6 +141,6 @@ class _Context:
             self._tensor(name)[...] = value
 
     def _tensor(self, name: str) -> np.ndarray:
-        shape = self.engine.shapes[name]
-        size = 4 * int(np.prod(shape))
-        return self.engine.gpu.view(self.addresses[name], size).view(np.float32).reshape(shape)
+        shape, kind = self.engine.shapes[name], np.dtype(self.engine.kinds[name][1])
+        size = kind.itemsize * int(np.prod(shape))
+        return self.engine.gpu.view(self.addresses[name], size).view(kind).reshape(shape)

@@ -35,9 +35,32 @@ def test_every_architecture(tmp_path: Path) -> None:
     numbers = known_architectures()
     assert len(numbers) == len(ARCHITECTURES)
     made = compile_kernels(numbers)
+    words = [nvcc() or "nvcc", "-Werror=all-warnings", *compiling.OPTIONS, "-cubin", "-o"]
+    subprocess.run([*words, str(tmp_path / "made"), str(compiling.UNIT)], check=True)
     for number in numbers:
         assert f"sm_{number}".encode() in made or number == numbers[-1]
     assert all(name.encode() in made for name in SIGNATURES)
+
+
+@pytest.mark.parametrize(
+    ("told", "found"),
+    [
+        ("compute_72 compute_75 compute_80 compute_86 compute_87", [75, 80, 86, 87]),  # CUDA 11.4
+        (
+            "compute_75 compute_80 compute_86 compute_87 compute_89 compute_90 compute_100 "
+            "compute_101 compute_120",
+            [75, 80, 86, 87, 89, 90, 100, 101, 120],  # 12.8
+        ),
+    ],
+)
+def test_an_older_compiler_is_asked_for_what_it_knows(
+    monkeypatch: pytest.MonkeyPatch, told: str, found: list[int]
+) -> None:
+    def listed(words: list[str], **how: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.CompletedProcess(words, 0, told.replace(" ", "\n"), "")
+
+    monkeypatch.setattr(compiling.subprocess, "run", listed)
+    assert known_architectures() == found
 
 
 @needs_nvcc
@@ -58,17 +81,21 @@ def test_without_a_compiler_a_file_from_elsewhere_does(
     monkeypatch.setattr(compiling, "nvcc", lambda: None)
     with pytest.raises(BackendError) as caught:
         compiled_kernels((8, 7), "13000")
-    assert str(cache / "kernels.fatbin") in str(caught.value.remedy)
+    brought = cache / compiling.prebuilt_name()
+    assert str(brought) in str(caught.value.remedy)
     assert "nvcc" in str(caught.value.expected)
     cache.mkdir(parents=True, mode=0o700)
-    (cache / "kernels.fatbin").write_bytes(b"brought along")
-    assert compiled_kernels((8, 7), "13000") == (b"brought along", cache / "kernels.fatbin")
+    (cache / "kernels-0123456789abcdef.fatbin").write_bytes(b"of another version")
+    with pytest.raises(BackendError):
+        compiled_kernels((8, 7), "13000")
+    brought.write_bytes(b"brought along")
+    assert compiled_kernels((8, 7), "13000") == (b"brought along", brought)
 
 
 def test_what_others_can_write_to_is_not_loaded(cache: Path) -> None:
     cache.mkdir(parents=True)
     cache.chmod(0o777)
-    (cache / "kernels.fatbin").write_bytes(b"somebody's")
+    (cache / compiling.prebuilt_name()).write_bytes(b"somebody's")
     with pytest.raises(BackendError, match="somebody else"):
         compiled_kernels((8, 7), "13000")
 

@@ -13,17 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
-from runtime.bundle_files import LoadedBundle
+from runtime.bundle_files import LoadedBundle, seal
 from runtime.chain import Analysis, Chain
 from runtime.device.device_chain import DeviceChain
 from runtime.device.lanes import Lanes
 from runtime.device.launching import WAYS, Mode
 from runtime.device.opened import OpenedBundle
-from runtime.errors import BackendError, BundleError
+from runtime.errors import BundleError
 from runtime.host_chain import HostChain
-from tests.bundle_factory import bundle_fields, make_bundle, picture
+from tests.bundle_factory import bundle_fields, make_bundle, picture, write_models
 from tests.runtime.device.simulated_gpu import Maker, SimulatedGpu
 from tests.runtime.device.simulated_trt import write_plans
 
@@ -207,81 +208,37 @@ def test_two_chains_on_threads_of_their_own(make_gpu: Maker, bundle: LoadedBundl
                 same(got, wanted)
 
 
-CAPTURING = ("cuStreamBeginCapture", "cuStreamEndCapture", "cuGraphInstantiate", "cuGraphLaunch")
-
-
-@pytest.mark.parametrize("call", CAPTURING)
-def test_what_cannot_be_captured_is_done_call_by_call(
-    gpu: SimulatedGpu, bundle: LoadedBundle, call: str
-) -> None:
-    gpu.refuse.add(call)
-    with on_device(bundle) as chain:
-        assert chain.backend.mode == "enqueue"
-        (why,) = chain.launcher.why
-        assert why.startswith("graph: ")
-        assert "CUDA_ERROR_INVALID_VALUE" in why
-        for frame in FRAMES:
-            same(chain.analyse(frame), on_host(bundle, frame))
-    assert gpu.memory == {}
-    assert gpu.executables == gpu.graphs == {}
-
-
-def test_engines_that_cannot_run_beside_others_run_in_line(
-    gpu: SimulatedGpu, bundle: LoadedBundle
-) -> None:
-    gpu.refuse.add("wait_for_event")
-    with on_device(bundle) as chain:
-        assert chain.backend.mode == "staged"
-        assert [why.partition(":")[0] for why in chain.launcher.why] == ["graph", "enqueue"]
-        analysis = chain.analyse(FRAMES[0])
-        same(analysis, on_host(bundle, FRAMES[0]))
-        stages = ["segment", "crop", "classify", "combine", "total"]
-        assert list(analysis.result.timing_ms) == stages
-
-
-NEEDED = (
-    "Stream", "Event", "mem_alloc", "pagelocked_empty", "module_from_buffer", "get_function",
-    "create_execution_context", "set_tensor_address", "execute_async_v3", "memcpy_htod_async",
-    "memcpy_dtoh_async", "launch", "synchronize",
-)  # fmt: skip
-
-
-@pytest.mark.parametrize("call", NEEDED)
-def test_what_is_refused_at_the_start_is_said(
-    gpu: SimulatedGpu, bundle: LoadedBundle, call: str
-) -> None:
-    gpu.refuse.add(call)
-    with pytest.raises(BackendError) as caught, on_device(bundle):
-        pass
-    assert caught.value.remedy
-
-
-@pytest.mark.parametrize(
-    "call", ["memcpy_htod_async", "cuGraphLaunch", "synchronize", "mem_alloc", "pagelocked_empty"]
-)
-def test_what_is_refused_later_is_the_frames_failure(
-    gpu: SimulatedGpu, bundle: LoadedBundle, call: str
-) -> None:
-    large = picture(400, 500)  # larger than any before
-    with on_device(bundle) as chain:
-        gpu.refuse.add(call)
-        result = chain.process(large)
-        assert result.status == "error"
-        assert "refused" in (result.reason or "")
-        assert result.probabilities == {}
-        gpu.refuse.clear()
-        same(chain.analyse(large), on_host(bundle, large))
-
-
-@pytest.mark.parametrize("call", ["execute_async_v3", "launch", "record", "memcpy_dtoh_async"])
-def test_what_is_refused_halfway_leaves_nothing_behind(
-    gpu: SimulatedGpu, bundle: LoadedBundle, call: str
-) -> None:
+def test_who_need_not_wait_runs_beside_the_segmentation(gpu: SimulatedGpu, tmp_path: Path) -> None:
+    fields = whole_and_crop()
+    fields["models"]["member_a"]["inputs"][0]["view"] = "whole"
+    fields["views"].pop("crop")
+    bundle = make_bundle(tmp_path / "bundle", fields)
     with on_device(bundle, ("enqueue",)) as chain:
-        gpu.refuse.add(call)
-        assert chain.process(FRAMES[0]).status == "error"
-        gpu.refuse.clear()
-        same(chain.analyse(FRAMES[1]), on_host(bundle, FRAMES[1]))
+        chain.analyse(FRAMES[0])
+        gpu.calls.clear()
+        same(chain.analyse(FRAMES[0]), on_host(bundle, FRAMES[0]))
+    begun = [call for call in gpu.calls if call in ("launch", "execute_async_v3")]
+    assert begun[:5] == ["launch", *["execute_async_v3"] * 3, "launch"]
+
+
+def test_images_in_sixteen_bits(gpu: SimulatedGpu, tmp_path: Path) -> None:
+    """An engine that takes them is given them; beside one that takes thirty-two of the same."""
+    folder = tmp_path / "bundle"
+    write_models(folder)
+    graph = onnx.load(str(folder / "models" / "member_a.onnx"))
+    (image,) = (item for item in graph.graph.input if item.name == "image")
+    image.type.tensor_type.elem_type = onnx.TensorProto.FLOAT16
+    for node in graph.graph.node:
+        node.input[:] = ["wide" if name == "image" else name for name in node.input]
+    to_wide = onnx.helper.make_node("Cast", ["image"], ["wide"], to=onnx.TensorProto.FLOAT)
+    graph.graph.node.insert(0, to_wide)
+    onnx.save(graph, str(folder / "models" / "member_a.onnx"))
+    bundle = seal(folder, bundle_fields())
+    expected = on_host(make_bundle(tmp_path / "same"), FRAMES[0])
+    with on_device(bundle) as chain:
+        got = chain.analyse(FRAMES[0])
+        assert len(chain.slot.targets.late) == 2
+    assert got.combined == pytest.approx(expected.combined, abs=2e-3)
 
 
 def test_nothing_grows(gpu: SimulatedGpu, bundle: LoadedBundle) -> None:

@@ -89,6 +89,17 @@ def test_only_batches_of_every_engine_count(gpu: SimulatedGpu, tmp_path: Path) -
         assert chains[0].batch == 1
 
 
+def test_plans_of_another_version_are_no_batch(gpu: SimulatedGpu, tmp_path: Path) -> None:
+    """They would be refused, and what is there for one frame would not be used either."""
+    bundle = make_bundle(tmp_path / "bundle")
+    for batch in (1, 4):
+        write_plans(bundle, batch=batch)
+    for sidecar in (tmp_path / "cache" / "engines").glob("*.batch4.*.json"):
+        sidecar.write_text(sidecar.read_text().replace('"10.3.0"', '"10.2.0"'))
+    with open_chains(bundle, "tensorrt", self_test=False) as chains:
+        assert chains[0].batch == 1
+
+
 def test_what_is_unreadable_does_not_wait_for_a_batch(gpu: SimulatedGpu, tmp_path: Path) -> None:
     bundle = make_bundle(tmp_path / "bundle")
     write_plans(bundle, batch=4)

@@ -133,7 +133,7 @@ def test_memory_comes_back_as_it_went(gpu: SimulatedGpu) -> None:
 def test_pycuda_that_is_missing_or_finds_no_driver_says_so(
     gpu: SimulatedGpu, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "pycuda.autoprimaryctx", None)
+    monkeypatch.setitem(sys.modules, "pycuda.driver", None)
     with pytest.raises(BackendError, match="pycuda") as caught:
         Cuda()
     assert "dermedge[tensorrt]" in str(caught.value.remedy)
