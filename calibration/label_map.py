@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from runtime.errors import UsageError
+from train.data.vocabulary import as_one_of
 
 
 def parse_map(pairs: Sequence[str]) -> dict[str, str]:
@@ -23,7 +24,7 @@ def parse_map(pairs: Sequence[str]) -> dict[str, str]:
 
 
 def class_of(label: str | None, names: Mapping[str, str], classes: Sequence[str]) -> str | None:
-    """The bundle's name for a label: as told by `names`, else its own whatever the case."""
+    """The bundle's name for a label: as told by `names`, else the class that it belongs to."""
     if label is None:
         return None
-    return names.get(label) or next((c for c in classes if c.lower() == label.lower()), label)
+    return names.get(label) or as_one_of(label, classes)

@@ -200,8 +200,8 @@ def _names(paths: Sequence[Path]) -> list[str]:
 def command(data: tuple[Path, ...], out: Path | None, strict: bool, show: int, cache: bool) -> None:
     """Name every overlap between data sets, and between the splits of each.
 
-    DATA is a folder in ISIC 2017 layout, a CSV file with the columns image and label, or a folder
-    with such a file called dataset.csv or labels.csv.
+    DATA is the folder of a published set (ISIC 2016 to 2020, HAM10000, PH2), a CSV file with the
+    columns image and label, or a folder with such a file called dataset.csv or labels.csv.
     """
     if len({path.resolve() for path in data}) < len(data):
         raise UsageError(

@@ -37,7 +37,7 @@ there and whose inputs are unchanged are skipped.
     required=True,
     multiple=True,
     type=click.Path(path_type=Path),
-    help="A data set: ISIC 2017's folder, or a CSV of your own. May be repeated.",
+    help="A data set: a published one's folder, or a CSV of your own. May be repeated.",
 )
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The run's folder.")
 @click.option(

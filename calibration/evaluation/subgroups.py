@@ -58,6 +58,7 @@ def _attributes(cases: Cases) -> list[tuple[str, list[str], Sequence[str]]]:
         ("age", each(lambda s: age_group(s.age)), AGE_GROUPS),
         ("sex", each(lambda s: s.sex), ()),
         ("site", each(lambda s: s.site), ()),
+        ("source", each(lambda s: s.source), ()),
         ("skin tone (estimated)", tones, GROUPS),
     ]
     if len({sample.dataset for sample in table}) > 1:

@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime.errors import UsageError
+from train.data.artefacts import ARTEFACTS
 from train.phantom.artefacts import draw_ink, draw_sticker
 from train.phantom.compose import Phantom, make_phantom
 from train.phantom.hair import draw_hair
@@ -223,6 +224,7 @@ def test_the_extra_tables_agree_with_the_masks(written: Path) -> None:
     assert ",".join(artefacts[0]) == (
         "image_id,dark_corner,hair,gel_border,gel_bubble,ruler,ink,patches"
     )
+    assert tuple(artefacts[0])[1:] == ARTEFACTS
     for row in artefacts:
         for kind in ("hair", "ruler"):
             name = written / f"{kind}_masks" / f"{row['image_id']}_{kind}.png"

@@ -1,4 +1,4 @@
-"""Bytes of files: the hash that tells whether two files are the same picture for certain."""
+"""What is on the disk: bytes, folders, and the hash by which two files are the same for certain."""
 
 from __future__ import annotations
 
@@ -18,6 +18,19 @@ def read_bytes(path: Path) -> bytes:
             got=exc.strerror or exc,
             expected="a file that can be read",
             remedy="Check that the data set is complete and its files are readable.",
+        ) from exc
+
+
+def listing(folder: Path) -> list[Path]:
+    """Sorted, as file systems keep an order of their own."""
+    try:
+        return sorted(folder.iterdir())
+    except OSError as exc:
+        raise InputError(
+            f"Cannot list {folder}.",
+            got=exc.strerror or exc,
+            expected="a folder that can be read",
+            remedy="Check that you may read it, and that the disk is there.",
         ) from exc
 
 

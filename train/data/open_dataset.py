@@ -1,6 +1,7 @@
 """One door to every data set: says what lies at a path and reads it.
 
-A further format is one file with a `Format`, and one line here.
+A further format is one file with a `Format`, and one line here. What is published is looked for
+first: its folders have names that nobody else gives.
 """
 
 from __future__ import annotations
@@ -9,15 +10,29 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from runtime.errors import UsageError
-from train.data import isic2017, own_csv
+from train.data import (
+    ham10000,
+    isic2016,
+    isic2017,
+    isic2018,
+    isic2019,
+    isic2020,
+    own_csv,
+    ph2,
+)
 from train.data.reader import Format
 from train.data.table import Table
 
-FORMATS: tuple[Format, ...] = (
+PUBLISHED: tuple[Format, ...] = (
+    isic2016.FORMAT,
     isic2017.FORMAT,
-    own_csv.FILE,
-    own_csv.FOLDER,
+    isic2018.FORMAT,
+    isic2019.FORMAT,
+    isic2020.FORMAT,
+    ham10000.FORMAT,
+    ph2.FORMAT,
 )
+FORMATS = (*PUBLISHED, own_csv.FILE, own_csv.FOLDER)
 
 
 def is_dataset(path: Path) -> bool:
@@ -33,6 +48,14 @@ def open_dataset(path: Path, classes: Sequence[str] | None = None) -> Table:
             got="no such file or folder",
             expected=looked_for,
             remedy="Check the path.",
+        )
+    published = [known.name for known in PUBLISHED if known.recognises(path)]
+    if len(published) > 1:
+        raise UsageError(
+            f"{path} holds more than one data set.",
+            got=" and ".join(published),
+            expected="one, so that none is passed over",
+            remedy="Put each into a folder of its own.",
         )
     for known in FORMATS:
         if known.recognises(path):

@@ -1,7 +1,7 @@
 """Your own images: a CSV file with one line an image.
 
-    image,label,mask,patient,lesion,age,sex,site,split
-    pictures/a17.jpg,melanoma,masks/a17.png,p12,l3,54,female,back,train
+    image,label,mask,patient,lesion,age,sex,site,source,split,hair,ruler
+    pictures/a17.jpg,melanoma,masks/a17.png,p12,l3,54,female,back,room 2,train,1,0
 
 Only `image` and `label` must be there; an empty label is an image without one. Paths are relative
 to the CSV file. The id is the `id` column, else the file name without its suffix: not the path,
@@ -11,18 +11,22 @@ so that the same picture is recognised when it turns up in another data set.
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from runtime.errors import UsageError
-from train.data.reader import Format, Problems, Row, header_of, read_rows
+from train.data.artefacts import ARTEFACTS, NOTHING_KNOWN
+from train.data.facts import age_of, artefacts_of, sex_of
+from train.data.reader import BadRow, Format, Problems, Row, header_of, read_rows
 from train.data.table import Sample, Table
+from train.data.vocabulary import as_one_of
 
+T = TypeVar("T")
 REQUIRED = ("image", "label")
-OPTIONAL = ("id", "mask", "patient", "lesion", "age", "sex", "site", "split", "dataset")
+OPTIONAL = ("id", "mask", "patient", "lesion", "age", "sex", "site", "source", "split", "dataset")
 FOLDER_NAMES = ("dataset.csv", "labels.csv")
-_SEXES = {"m": "male", "male": "male", "f": "female", "female": "female"}
 _SPLITS = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("validation", "valid", "val"), "validation"),
@@ -67,7 +71,8 @@ def read(path: Path, classes: Sequence[str] | None = None) -> Table:
         problems.add("there are no rows below the header")
     _check_spelling(samples, problems)
     problems.raise_if_any(
-        expected=f"the columns {', '.join(REQUIRED)}, and where known {', '.join(OPTIONAL)}",
+        expected=f"the columns {', '.join(REQUIRED)}, and where known "
+        + ", ".join((*OPTIONAL, *ARTEFACTS)),
         remedy="Correct these lines. Files of the same name need an id column.",
     )
     return Table.of(path.stem, samples, classes, _warnings(header, samples))
@@ -75,17 +80,19 @@ def read(path: Path, classes: Sequence[str] | None = None) -> Table:
 
 def write(table: Table, path: Path) -> None:
     """Paths below the CSV are written relative to it, so that the folder can be moved."""
+    flags = ARTEFACTS if any(s.artefacts != NOTHING_KNOWN for s in table) else ()
     columns = ("id", *REQUIRED, *OPTIONAL[1:])
     base = path.resolve().parent
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(columns)
+        writer.writerow((*columns, *flags))
         for s in table:
             values = {name: getattr(s, name) for name in columns}
             for name in ("image", "mask"):
                 if values[name] is not None:
                     values[name] = _relative(Path(values[name]).resolve(), base)
-            writer.writerow(["" if values[c] is None else values[c] for c in columns])
+            values |= {name: _written(getattr(s.artefacts, name)) for name in flags}
+            writer.writerow(["" if value is None else value for value in values.values()])
 
 
 def _sample(source: Path, row: Row, problems: Problems) -> Sample | None:
@@ -99,13 +106,15 @@ def _sample(source: Path, row: Row, problems: Problems) -> Sample | None:
         dataset=row.get("dataset") or source.stem,
         image=image,
         label=row.get("label"),
-        split=_choice(row, "split", _SPLITS, problems) or "",
+        split=_split(row, problems),
         mask=_path(source, row, "mask", problems),
         patient=row.get("patient"),
         lesion=row.get("lesion"),
-        age=_age(row, problems),
-        sex=_choice(row, "sex", _SEXES, problems),
+        age=_collected(lambda: age_of(row.get("age")), None, row, problems),
+        sex=_collected(lambda: sex_of(row.get("sex")), None, row, problems),
         site=row.get("site"),
+        source=row.get("source"),
+        artefacts=_collected(lambda: artefacts_of(row), NOTHING_KNOWN, row, problems),
     )
 
 
@@ -121,28 +130,21 @@ def _path(source: Path, row: Row, column: str, problems: Problems) -> Path | Non
     return None
 
 
-def _choice(row: Row, column: str, known: dict[str, str], problems: Problems) -> str | None:
-    text = row.get(column)
+def _split(row: Row, problems: Problems) -> str:
+    text = row.get("split")
     if text is None:
-        return None
-    value = known.get(text.lower())
-    if value is None:
-        problems.add(f"{column} is {text!r}, not one of {', '.join(known)}", row.line)
-    return value
+        return ""
+    if text.lower() not in _SPLITS:
+        problems.add(f"split is {text!r}, not one of {', '.join(_SPLITS)}", row.line)
+    return _SPLITS.get(text.lower(), "")
 
 
-def _age(row: Row, problems: Problems) -> float | None:
-    text = row.get("age")
-    if text is None:
-        return None
+def _collected(read: Callable[[], T], instead: T, row: Row, problems: Problems) -> T:
     try:
-        age = float(text.replace(",", "."))
-    except ValueError:
-        age = -1.0
-    if 0 <= age <= 120:
-        return age
-    problems.add(f"age is {text!r}, not a number of years from 0 to 120", row.line)
-    return None
+        return read()
+    except BadRow as exc:
+        problems.add(str(exc), row.line)
+        return instead
 
 
 def _with_class(
@@ -151,9 +153,9 @@ def _with_class(
     """Labels match whatever their case: `Melanoma` is no fourth class."""
     if classes is None or sample.label is None:
         return sample
-    for name in classes:
-        if name.lower() == sample.label.lower():
-            return replace(sample, label=name)
+    name = as_one_of(sample.label, classes)
+    if name in classes:
+        return replace(sample, label=name)
     problems.add(f"label {sample.label!r} is not one of {', '.join(classes)}", line)
     return replace(sample, label=None)
 
@@ -167,12 +169,16 @@ def _check_spelling(samples: Sequence[Sample], problems: Problems) -> None:
 
 
 def _warnings(header: Sequence[str], samples: Sequence[Sample]) -> list[str]:
-    unknown = [name for name in header if name not in REQUIRED + OPTIONAL]
+    unknown = [name for name in header if name not in (*REQUIRED, *OPTIONAL, *ARTEFACTS)]
     warnings = [f"columns that are not used: {', '.join(unknown)}"] if unknown else []
     bare = sum(s.label is None for s in samples)
     if bare:
         warnings.append(f"{bare} of {len(samples)} images have no label")
     return warnings
+
+
+def _written(flag: bool | None) -> int | None:
+    return None if flag is None else int(flag)
 
 
 def _relative(path: Path, base: Path) -> str:

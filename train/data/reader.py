@@ -33,6 +33,10 @@ class Format:
     read: Callable[[Path, Sequence[str] | None], Table]
 
 
+class BadRow(ValueError):
+    """What is wrong with one row; caught where its file and line are known, and collected."""
+
+
 @dataclass
 class Problems:
     """Collects what is wrong with a source and raises it as one error."""
@@ -68,11 +72,15 @@ class Row:
         return None if text.lower() in {"", "unknown", "na", "n/a", "nan", "none", "null"} else text
 
 
-def read_rows(path: Path, required: Sequence[str]) -> tuple[tuple[str, ...], list[Row]]:
-    """The header (lower case) and the rows that hold anything, each with its line number."""
+def read_rows(
+    path: Path, required: Sequence[str], header: tuple[str, ...] = ()
+) -> tuple[tuple[str, ...], list[Row]]:
+    """The header (lower case) and the rows that hold anything, each with its line number.
+
+    `header` names the columns of a file that has no such line.
+    """
     reader = _reader(_decode(path))
     problems = Problems(path)
-    header: tuple[str, ...] = ()
     rows: list[Row] = []
     try:
         for record in reader:

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtime.errors import InputError
+from train.data.artefacts import NOTHING_KNOWN, Artefacts
 from train.data.content import sha256
 
 UNLABELLED = "unlabelled"  # how `counts` names samples without a label
@@ -36,7 +37,9 @@ class Sample:
     lesion: str | None = None
     age: float | None = None
     sex: str | None = None
-    site: str | None = None
+    site: str | None = None  # in the publisher's words, which differ between publishers
+    source: str | None = None  # the clinic or the part of the collection that it is from
+    artefacts: Artefacts = NOTHING_KNOWN
 
 
 def metadata(sample: Sample) -> dict[str, object]:

@@ -1,8 +1,7 @@
 """The ISIC 2017 folder layout, written: names, splits, files, tables.
 
 Beside what the real data set has, each image gets a hair mask and a ruler mask, and two tables:
-artefacts.csv (what lies on the image) and phantoms.csv (what was drawn). Readers of ISIC 2017
-ignore them.
+artefacts.csv (what lies on the image) and phantoms.csv (what was drawn). Readers know the first.
 """
 
 from __future__ import annotations
@@ -149,7 +148,7 @@ def _truth(rows: Sequence[Row], part: str) -> Iterable[Sequence[object]]:
 
 
 def write_tables(out: Path, rows: Sequence[Row]) -> None:
-    """Called once every image is there; the truth goes last, as nothing reads a set without it."""
+    """Called once every image is there; the training truth is last: nothing reads a set without."""
     _table(
         out / "artefacts.csv",
         ("image_id", *ARTEFACTS),
@@ -166,5 +165,5 @@ def write_tables(out: Path, rows: Sequence[Row]) -> None:
     for part in PARTS:
         metadata = [(r.image_id, r.age, r.sex) for r in rows if r.part == part]
         _table(out / f"ISIC-2017_{part}_Data_metadata.csv", METADATA_COLUMNS, metadata)
-    for part in PARTS:
+    for part in reversed(PARTS):
         _table(truth_file(out, part), TRUTH_COLUMNS, _truth(rows, part))

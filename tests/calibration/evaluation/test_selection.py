@@ -70,6 +70,13 @@ def test_labels_are_called_as_the_bundle_calls_them(tmp_path: Path) -> None:
     assert selection.strangers.labels == ("bcc",)
 
 
+def test_a_label_within_a_class_counts_as_it(tmp_path: Path) -> None:
+    labels = ("atypical_nevus", "malignant")
+    samples = [Sample(label, "d", tmp_path / label, label, "") for label in labels]
+    found = rename_labels(Table.of("t", samples), {}, ("melanoma", "nevus"))
+    assert found.labels == ("nevus", "malignant")
+
+
 @pytest.mark.parametrize("names", [{"mell": "melanoma"}, {"mel": "cancer"}])
 def test_a_mapping_of_nothing_is_refused(names: dict[str, str], tmp_path: Path) -> None:
     data = Table.of("t", [Sample("a", "d", tmp_path, "mel", "")])

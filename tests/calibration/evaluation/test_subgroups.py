@@ -54,6 +54,17 @@ def test_skin_tone_is_a_group_where_it_is_known() -> None:
     assert names == [("very light", 15), ("tan", 15), ("other", 4), ("unknown", 6)]
 
 
+def test_the_clinic_is_a_group_where_it_is_told() -> None:
+    scores, positive = random_scores(40)
+    clinics = ["Vienna"] * 15 + ["Queensland"] * 20 + [None] * 5
+    found = subgroups(
+        cases_of(judged_of(scores.tolist(), positive.tolist(), source=clinics)),
+        Bootstrap(range(40)),
+    )
+    names = [(group.name, group.n) for group in found["source"]]
+    assert names == [("Queensland", 20), ("Vienna", 15), ("unknown", 5)]
+
+
 def test_a_group_without_scores_has_no_figures() -> None:
     scores: list[float | None] = [0.2, 0.7] * 15
     scores[:12] = [None] * 12

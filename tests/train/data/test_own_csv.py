@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from runtime.errors import InputError, UsageError
 from tests.train.data.pictures import picture, save, text
+from train.data.artefacts import Artefacts
 from train.data.own_csv import read, read_folder
 
 
@@ -41,6 +43,30 @@ def test_all_columns(folder: Path) -> None:
     assert (first.patient, first.lesion, first.age) == ("p1", "l1", 54.0)
     assert (first.sex, first.site) == ("female", "back")
     assert (second.mask, second.age, second.sex, second.split) == (None, None, None, "")
+
+
+def test_sources_and_artefacts(folder: Path) -> None:
+    path = csv(
+        folder,
+        "image,label,source,hair,ruler\n"
+        "pictures/a.png,melanoma,room 2,1,no\n"
+        "pictures/b.png,nevus,unknown,,0\n"
+        "pictures/c.png,nevus,,,\n",
+    )
+    first, second, third = table = read(path)
+    assert [s.source for s in table] == ["room 2", None, None]
+    assert first.artefacts == Artefacts(hair=True, ruler=False)
+    assert second.artefacts == Artefacts(ruler=False)
+    assert third.artefacts == Artefacts()
+    table.to_csv(folder / "again.csv")
+    again = read(folder / "again.csv")
+    assert [replace(s, dataset="labels") for s in again] == list(table)
+    assert again.warnings == ()
+
+
+def test_a_label_counts_as_the_broader_class(folder: Path) -> None:
+    path = csv(folder, "image,label\npictures/a.png,nevus\npictures/b.png,Melanoma\n")
+    assert read(path, ("malignant", "benign")).labels == ("benign", "malignant")
 
 
 @pytest.mark.parametrize(
@@ -84,13 +110,14 @@ def test_labels_match_the_classes_whatever_their_case(folder: Path) -> None:
         ("pictures/b.png,nevus,,54,x", "line 3: sex is 'x', not one of m, male, f, female"),
         ("pictures/b.png,nevus,,54,f,dev", "line 3: split is 'dev'"),
         ("pictures/a.png,nevus", "line 3: the id a again, first in line 2"),
-        ("pictures/b.png,nevus,,54,f,test,1", "line 3: 7 cells under 6 headers"),
+        ("pictures/b.png,nevus,,54,f,test,2", "line 3: hair is '2', not 0 or 1"),
+        ("pictures/b.png,nevus,,54,f,test,1,1", "line 3: 8 cells under 7 headers"),
         ("pictures/b.png,Nevus", "'Nevus' and 'nevus' differ only in case"),
         ("pictures/b.png,mole", "line 3: label 'mole' is not one of nevus, melanoma"),
     ],
 )
 def test_problems_are_named_with_their_line(folder: Path, row: str, message: str) -> None:
-    path = csv(folder, f"image,label,mask,age,sex,split\npictures/a.png,nevus\n{row}\n")
+    path = csv(folder, f"image,label,mask,age,sex,split,hair\npictures/a.png,nevus\n{row}\n")
     with pytest.raises(InputError, match=message):
         read(path, ("nevus", "melanoma") if "mole" in row else None)
 
