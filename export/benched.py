@@ -53,7 +53,7 @@ def bundle_of(
     making = Making(folder, fields, step)
     for part in parts:
         step(f"{part.name}: to ONNX")
-        making.add_variant(part.name, "fp32", to_onnx(part.graph, part.shape))
+        making.add_variant(part.name, "fp32", to_onnx(part.graph, *part.shapes))
     return making.seal()
 
 

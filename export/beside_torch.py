@@ -39,7 +39,7 @@ class TorchEngine:
         self._names = deciding(part.graph)
         copied = copy.deepcopy(self._names)  # the other precision wants these weights as they are
         self._kind = torch.float16 if half and not part.always_float else torch.float32
-        self._device, self._image = device, len(part.shape) == 3
+        self._device, self._image = device, part.sees
         graph = copied.eval().to(device, self._kind)
         if self._image:
             # mypy has no overload for a module and a memory format.

@@ -22,6 +22,7 @@ from runtime.bundle_files import LoadedBundle, load_bundle, seal
 from runtime.chain import open_chain
 from runtime.half import to_half
 from runtime.target_folder import beside
+from train.recipe import ZooMeRecipe
 
 if TYPE_CHECKING:
     from runtime.preprocess import Image
@@ -98,8 +99,9 @@ class Making:
 
 
 def steps_of(recipe: Recipe, precision: str) -> int:
-    graphs = len(recipe.members) + 2
-    return graphs * 2 + (graphs - 1 if precision == "fp16" else 0) + 2
+    halved = len(recipe.members) + (recipe.segmenter is not None)
+    graphs = halved + (recipe.ensemble is not None)
+    return graphs * 2 + (halved if precision == "fp16" else 0) + 2
 
 
 def export_run(run: FinishedRun, order: Order, step: Step) -> tuple[LoadedBundle, list[Any]]:
@@ -129,7 +131,7 @@ def _export_graphs(making: Making, run: FinishedRun, order: Order) -> list[Part]
     parts = []
     for part in parts_of(run, order.fold):
         making.step(f"{part.name}: to ONNX")
-        making.add_variant(part.name, "fp32", to_onnx(part.graph, part.shape))
+        making.add_variant(part.name, "fp32", to_onnx(part.graph, *part.shapes))
         gc.collect()  # the exporter leaves cycles, each with a copy of the weights
         making.facts[part.name] = NetworkFacts(
             part.name, _what(run.recipe, part.name), count_parameters(part.graph), {}
@@ -192,13 +194,16 @@ def tool_versions() -> dict[str, str]:
 
 
 def _what(recipe: Recipe, name: str) -> str:
-    if name == SEGMENTER:
+    if name == SEGMENTER and recipe.segmenter is not None:
         network = recipe.segmenter.network
         if network.kind == "unet":
             return f"U-Net, width {network.width}"
         return f"U-Net on {network.backbone}"
-    if name == ENSEMBLE:
+    if name == ENSEMBLE and recipe.ensemble is not None:
         return f"locally connected, {recipe.ensemble.filters} filters a class"
     member = recipe.members[name]
+    if isinstance(member, ZooMeRecipe):
+        parts = [member.backbone, *(["Zoom-SE"] if member.zoom_se else [])]
+        return ", ".join([*parts, *(["metadata"] if member.metadata else [])])
     cut = "" if member.cut is None else f" up to stage {member.cut}"
     return f"{member.backbone}{cut}, SE block, {member.features}-d layer"

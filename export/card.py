@@ -126,11 +126,11 @@ def _quality(spec: Bundle, run: FinishedRun) -> Iterator[str]:
             ("", *columns),
             [(name, *(_interval(by[column]) for column in columns)) for name, by in shown.items()],
         )
-    segmentation = run.figures["segmentation"]
-    yield (
-        f"Segmentation, out of fold: mean Jaccard index {segmentation['jaccard']:.3f}, "
-        f"Dice {segmentation['dice']:.3f}.\n"
-    )
+    if segmentation := run.figures.get("segmentation"):
+        yield (
+            f"Segmentation, out of fold: mean Jaccard index {segmentation['jaccard']:.3f}, "
+            f"Dice {segmentation['dice']:.3f}.\n"
+        )
     if spec.provenance.fold is None:
         yield (
             f"The networks in this bundle were trained on all images. The figures are those of "

@@ -18,7 +18,6 @@ from runtime.bundle import DataSet, Provenance
 from runtime.errors import InputError, UsageError
 from train import networks
 from train.models.locally_connected import LocallyConnected
-from train.models.member import Member
 from train.recipe import Recipe, parse_recipe
 from train.stage import STAMP
 from train.trainer import WEIGHTS, load_network
@@ -59,13 +58,11 @@ class FinishedRun:
     def segmenter(self, part: str) -> nn.Module:
         return self._filled(networks.build_segmenter(self.recipe), f"segmenter/{part}")
 
-    def member(self, name: str, part: str) -> Member:
+    def member(self, name: str, part: str) -> networks.Classifier:
         return self._filled(networks.build_member(self.recipe, name), f"members/{name}/{part}")
 
     def ensemble(self, part: str) -> LocallyConnected:
-        net = LocallyConnected(
-            len(self.recipe.members), len(self.recipe.classes), self.recipe.ensemble.filters
-        )
+        net = networks.build_ensemble(self.recipe)
         return self._filled(net, f"ensemble/{part}", stamp="ensemble")
 
     def provenance(self, fold: int | None, revision: str) -> Provenance:

@@ -20,6 +20,7 @@ from torch import nn
 from train.models.locally_connected import LocallyConnected
 from train.models.member import Member
 from train.models.visual_backprop import VisualBackProp
+from train.models.zoome import ZooMe
 
 OPSET = 18
 IR_VERSION = 8  # the one that came with opset 18: engines of that time read it
@@ -68,6 +69,21 @@ class DecidingGraph(nn.Module):
         return torch.softmax(logits, dim=1), logits, features
 
 
+class ZooMeGraph(nn.Module):
+    """An image, and where it was trained so what is known of the patient; no heat map."""
+
+    decides = outputs = MemberGraph.decides
+
+    def __init__(self, net: ZooMe) -> None:
+        super().__init__()
+        self.net = net
+        self.inputs = ("image",) if net.gate is None else ("image", "metadata")
+
+    def forward(self, image: torch.Tensor, metadata: torch.Tensor | None = None) -> Any:
+        logits, features = self.net(image, metadata)
+        return torch.softmax(logits, dim=1), logits, features
+
+
 class EnsembleGraph(nn.Module):
     inputs, outputs = ("members",), ("probabilities",)
 
@@ -79,21 +95,22 @@ class EnsembleGraph(nn.Module):
         return self.net(members)
 
 
-Graph = SegmenterGraph | MemberGraph | EnsembleGraph
+Graph = SegmenterGraph | MemberGraph | ZooMeGraph | EnsembleGraph
 
 
-def to_onnx(graph: Graph, shape: tuple[int, ...]) -> onnx.ModelProto:
-    """`shape` is that of the input, without its batch."""
-    sample = torch.zeros(SAMPLE_BATCH, *shape)
+def to_onnx(graph: Graph, *shapes: tuple[int, ...]) -> onnx.ModelProto:
+    """`shapes` are those of the inputs, without their batch."""
+    samples = tuple(torch.zeros(SAMPLE_BATCH, *shape) for shape in shapes)
+    batch = torch.export.Dim(BATCH, min=1)
     with _quiet():
         program = torch.onnx.export(
             graph.eval(),
-            (sample,),
+            samples,
             dynamo=True,
             opset_version=OPSET,
             input_names=list(graph.inputs),
             output_names=list(graph.outputs),
-            dynamic_shapes=({0: torch.export.Dim(BATCH, min=1)},),
+            dynamic_shapes=tuple({0: batch} for _ in samples),
             external_data=False,
             verbose=False,
         )

@@ -48,7 +48,7 @@ class EagerEngine:
 
     def __init__(self, part: Part) -> None:
         self.graph = deciding(part.graph).eval()
-        if len(part.shape) == 3:
+        if part.sees:
             # mypy has no overload for a module and a memory format.
             self.graph = self.graph.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -176,7 +176,7 @@ def _verdicts(
 def _gflop(part: Part) -> float:
     """Of one run; a multiplication and an addition are two."""
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
-        deciding(part.graph)(torch.zeros(1, *part.shape))
+        deciding(part.graph)(*(torch.zeros(1, *shape) for shape in part.shapes))
     return float(counter.get_total_flops()) / 1e9
 
 

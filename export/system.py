@@ -11,13 +11,13 @@ from torch import nn
 
 from export.acquisition import ACQUISITION
 from export.finished_run import FinishedRun
-from export.graphs import EnsembleGraph, Graph, MemberGraph, SegmenterGraph
+from export.graphs import EnsembleGraph, Graph, MemberGraph, SegmenterGraph, ZooMeGraph
 from runtime.errors import UsageError
 from runtime.specs import PreprocessSpec, ViewSpec
 from train import networks
 from train.models.locally_connected import LocallyConnected
-from train.models.member import Member
-from train.recipe import Recipe
+from train.models.zoome import ZooMe
+from train.recipe import Recipe, SeRecipe
 
 SEGMENTER, ENSEMBLE = "segmenter", "ensemble"
 EXPLAINS = "_heatmap"
@@ -31,8 +31,13 @@ class Part:
 
     name: str
     graph: Graph
-    shape: tuple[int, ...]  # of its input, without the batch
+    shapes: tuple[tuple[int, ...], ...]  # of its inputs, without the batch
     always_float: bool = False
+
+    @property
+    def sees(self) -> bool:
+        """Whether the first of its inputs is an image."""
+        return len(self.shapes[0]) == 3
 
 
 def parts_of(run: FinishedRun, fold: int | None) -> Iterator[Part]:
@@ -49,66 +54,88 @@ def parts_of(run: FinishedRun, fold: int | None) -> Iterator[Part]:
 
 def parts_untrained(recipe: Recipe) -> Iterator[Part]:
     """The same networks with random weights: as fast, and there without any training."""
-    count = (len(recipe.members), len(recipe.classes))
     return _parts(
         recipe,
         lambda: networks.build_segmenter(recipe),
         lambda name: networks.build_member(recipe, name),
-        lambda: LocallyConnected(*count, recipe.ensemble.filters),
+        lambda: networks.build_ensemble(recipe),
     )
 
 
 def _parts(
     recipe: Recipe,
     segmenter: Callable[[], nn.Module],
-    member: Callable[[str], Member],
+    member: Callable[[str], networks.Classifier],
     ensemble: Callable[[], LocallyConnected],
 ) -> Iterator[Part]:
-    yield Part(SEGMENTER, SegmenterGraph(segmenter()), (3, *recipe.segmenter.size))
+    if recipe.segmenter is not None:
+        yield Part(SEGMENTER, SegmenterGraph(segmenter()), ((3, *recipe.segmenter.size),))
     for name, own in recipe.members.items():
-        yield Part(name, MemberGraph(member(name), own.size), (3, *own.size))
-    count = (len(recipe.members), len(recipe.classes))
-    yield Part(ENSEMBLE, EnsembleGraph(ensemble()), count, always_float=True)
+        net = member(name)
+        graph = ZooMeGraph(net) if isinstance(net, ZooMe) else MemberGraph(net, own.size)
+        told = networks.metadata_width(recipe, name)
+        yield Part(name, graph, ((3, *own.size), *([(told,)] if told else [])))
+    if recipe.ensemble is not None:
+        count = (len(recipe.members), len(recipe.classes))
+        yield Part(ENSEMBLE, EnsembleGraph(ensemble()), (count,), always_float=True)
 
 
 def system_fields(recipe: Recipe) -> dict[str, Any]:
     """bundle.json as far as the recipe says it: all but provenance, golden images and files."""
-    frame = _frame_view(recipe)
     used = {member.view for member in recipe.members.values()}
     views = {name: view for name, view in recipe.views.items() if name in used}
-    views |= {frame: ViewSpec()}
-    image = networks.member_preprocess
-    sees = {
-        name: [_image(member.view, image(recipe, name))] for name, member in recipe.members.items()
-    }
+    if recipe.segmenter is not None:
+        views[_frame_view(recipe)] = ViewSpec()
+    explained = [explains(name) for name in _explained(recipe)]
+    combine = {"model": ENSEMBLE, "takes": "probabilities"} if recipe.ensemble else None
     return {
         "recipe": recipe.name,
         "intended_use": recipe.intended_use,
         "classes": list(recipe.classes),
         "positive": list(recipe.positive),
-        "models": {
-            SEGMENTER: _model([_image(frame, networks.segmenter_preprocess(recipe))], "mask"),
-            **{name: _model(inputs, *MemberGraph.decides) for name, inputs in sees.items()},
-            **{
-                explains(name): _model(inputs, MemberGraph.explains)
-                for name, inputs in sees.items()
-            },
-            ENSEMBLE: _model([{"kind": "members", "name": "members"}], "probabilities"),
-        },
+        "models": _models(recipe),
         "views": {name: view.model_dump() for name, view in views.items()},
         "chain": {
-            "segment": {
-                "model": SEGMENTER,
-                "threshold": recipe.segmenter.threshold,
-                "fill_holes": recipe.segmenter.fill_holes,
-            },
+            "segment": _segment(recipe),
             "classify": list(recipe.members),
-            "combine": {"model": ENSEMBLE, "takes": "probabilities"},
-            "explain": {"models": [explains(name) for name in recipe.members]},
+            "combine": combine,
+            "explain": {"models": explained} if explained else None,
+            "metadata": recipe.metadata and recipe.metadata.model_dump(),
         },
         "decision": {"score": recipe.score},
         "quality": ACQUISITION,
     }
+
+
+def _models(recipe: Recipe) -> dict[str, Any]:
+    sees = {name: _inputs(recipe, name) for name in recipe.members}
+    found = {}
+    if recipe.segmenter is not None:
+        image = _image(_frame_view(recipe), networks.segmenter_preprocess(recipe))
+        found[SEGMENTER] = _model([image], "mask")
+    found |= {name: _model(inputs, *MemberGraph.decides) for name, inputs in sees.items()}
+    found |= {explains(n): _model(sees[n], MemberGraph.explains) for n in _explained(recipe)}
+    if recipe.ensemble is not None:
+        found[ENSEMBLE] = _model([{"kind": "members", "name": "members"}], "probabilities")
+    return found
+
+
+def _inputs(recipe: Recipe, name: str) -> list[dict[str, Any]]:
+    image = _image(recipe.members[name].view, networks.member_preprocess(recipe, name))
+    told = {"kind": "metadata", "name": "metadata"}
+    return [image, told] if networks.metadata_width(recipe, name) else [image]
+
+
+def _segment(recipe: Recipe) -> dict[str, Any] | None:
+    part = recipe.segmenter
+    if part is None:
+        return None
+    return {"model": SEGMENTER, "threshold": part.threshold, "fill_holes": part.fill_holes}
+
+
+def _explained(recipe: Recipe) -> list[str]:
+    """Members that have a heat map in their files."""
+    return [name for name, own in recipe.members.items() if isinstance(own, SeRecipe)]
 
 
 def explains(member: str) -> str:

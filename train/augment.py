@@ -22,7 +22,11 @@ def random_warp(shape: tuple[int, int], how: Augmentation, rng: np.random.Genera
     height, width = shape
     angle = np.deg2rad(rng.uniform(-how.rotate, how.rotate))
     scale = 1.0 + rng.uniform(-how.zoom, how.zoom)
+    if how.crop:
+        scale /= 1.0 - rng.uniform(0.0, how.crop)
     flips = rng.choice([-1.0, 1.0], size=2) if how.flip else np.ones(2)
+    if how.mirror:
+        flips[0] *= rng.choice([-1.0, 1.0])
     turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     linear = turn * flips  # flips the columns: x and y of the source
     centre = np.array([(width - 1) / 2, (height - 1) / 2])

@@ -30,7 +30,10 @@ class ViewDataset(Dataset[Any]):
         rows: Sequence[int],
         spec: PreprocessSpec,
         augmentation: Augmentation | None,
+        known: np.ndarray | None = None,
     ) -> None:
+        """`known`: a row of numbers of each image's patient, which then goes with the image."""
+        self.known = known
         self.pixels, self.targets, self.rows = pixels, targets, list(rows)
         self.spec, self.augmentation = spec, augmentation
 
@@ -48,7 +51,7 @@ class ViewDataset(Dataset[Any]):
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, item: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def __getitem__(self, item: int) -> tuple[Any, torch.Tensor]:
         row = self.rows[item]
         image, target = np.asarray(self.pixels[row]), self.targets[row]
         is_mask = isinstance(target, np.ndarray) and target.ndim == 2
@@ -64,4 +67,7 @@ class ViewDataset(Dataset[Any]):
         tensor = normalise(to_colour_space(floats, self.spec.colour), self.spec)[0]
         if is_mask:
             return torch.from_numpy(tensor), torch.from_numpy(np.asarray(target, np.float32)[None])
-        return torch.from_numpy(tensor), torch.tensor(int(target))
+        given = torch.from_numpy(tensor)
+        if self.known is None:
+            return given, torch.tensor(int(target))
+        return (given, torch.from_numpy(self.known[row])), torch.tensor(int(target))

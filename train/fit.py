@@ -107,11 +107,12 @@ def command(
 
 
 def _backbones(recipe: Recipe) -> set[str]:
-    from train.recipe import EncoderUNetSpec
+    from train.networks import encoder_name
 
-    names = {member.backbone for member in recipe.members.values()}
-    network = recipe.segmenter.network
-    return names | ({network.backbone} if isinstance(network, EncoderUNetSpec) else set())
+    encoder = encoder_name(recipe)
+    return {member.backbone for member in recipe.members.values()} | (
+        {encoder} if encoder else set()
+    )
 
 
 def _fetch_weights(out: Path, recipe: Recipe, machine: Machine) -> None:
@@ -127,7 +128,7 @@ def _fetch_weights(out: Path, recipe: Recipe, machine: Machine) -> None:
     fetch_weights(
         recipe,
         machine.weights,
-        segmenter=unfinished(out / "segmenter"),
+        segmenter=recipe.segmenter is not None and unfinished(out / "segmenter"),
         members=[name for name in recipe.members if unfinished(out / "members" / name)],
     )
 
@@ -143,7 +144,7 @@ def _open(paths: tuple[Path, ...], recipe: Recipe) -> Table:
     for warning in (w for t in tables for w in t.warnings):
         click.echo(f"note: {warning}", err=True)
     without = [s.id for s in samples if s.mask is None]
-    if without:
+    if without and recipe.segmenter is not None:
         raise UsageError(
             "The segmenter learns from masks, and some images have none.",
             got=f"{len(without)} of {len(samples)} without a mask, the first {without[0]}",
@@ -221,10 +222,9 @@ def _summary(figures: dict[str, Any], out: Path) -> None:
         grid.add_row(name, *(_with_interval(value) for value in whole[name].values()))
     console = Console(file=sys.stdout)
     console.print(grid)
-    segmentation = figures["segmentation"]
-    console.print(
-        f"Segmentation out of fold: Jaccard {segmentation['jaccard']}, Dice {segmentation['dice']}"
-    )
+    if segmentation := figures.get("segmentation"):
+        jaccard, dice = segmentation["jaccard"], segmentation["dice"]
+        console.print(f"Segmentation out of fold: Jaccard {jaccard}, Dice {dice}")
     console.print(f"Next: dermedge export --run {out} --out BUNDLE", markup=False)
 
 

@@ -12,11 +12,20 @@ import torch
 from torch import nn
 
 from runtime.specs import PreprocessSpec
+from train.models.locally_connected import LocallyConnected
 from train.models.member import OWN_TRUNKS, Member, build_trunk
 from train.models.unet import UNet
-from train.recipe import EncoderUNetSpec, Recipe, SegmenterNetwork
+from train.models.zoome import ZooMe, build_zoome
+from train.recipe import (
+    EncoderUNetSpec,
+    Recipe,
+    SegmenterNetwork,
+    SegmenterRecipe,
+    ZooMeRecipe,
+)
 from train.weights import hub_access
 
+Classifier = Member | ZooMe
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -36,7 +45,7 @@ def fetch_weights(
     builds = {
         recipe.members[name].backbone: partial(build_member, recipe, name) for name in members
     }
-    encoder = getattr(recipe.segmenter.network, "backbone", None)
+    encoder = encoder_name(recipe)
     with torch.random.fork_rng(devices=[]):  # a network starts the same, fetched before or not
         for backbone, build in builds.items():
             if from_hub(recipe, weights, backbone):
@@ -45,9 +54,16 @@ def fetch_weights(
             build_segmenter(recipe, hub=True)
 
 
+def encoder_name(recipe: Recipe) -> str | None:
+    """The backbone that the segmenter is built around, if it is one of those."""
+    part = recipe.segmenter
+    network = None if part is None else part.network
+    return network.backbone if isinstance(network, EncoderUNetSpec) else None
+
+
 def build_segmenter(recipe: Recipe, *, hub: bool = False) -> nn.Module:
     """`hub` fetches the encoder's ImageNet weights; without it they are random, or loaded later."""
-    network = recipe.segmenter.network
+    network = segmenter_of(recipe).network
     if not isinstance(network, EncoderUNetSpec):
         return UNet(network.width)
     import segmentation_models_pytorch as smp
@@ -62,6 +78,12 @@ def build_segmenter(recipe: Recipe, *, hub: bool = False) -> nn.Module:
         )
 
 
+def segmenter_of(recipe: Recipe) -> SegmenterRecipe:
+    """For those who know that there is one."""
+    assert recipe.segmenter is not None
+    return recipe.segmenter
+
+
 def encoder_of(net: nn.Module, network: SegmenterNetwork) -> tuple[nn.Module, str] | None:
     if not isinstance(network, EncoderUNetSpec):
         return None
@@ -69,13 +91,18 @@ def encoder_of(net: nn.Module, network: SegmenterNetwork) -> tuple[nn.Module, st
 
 
 def segmenter_preprocess(recipe: Recipe) -> PreprocessSpec:
-    part = recipe.segmenter
+    part = segmenter_of(recipe)
     return PreprocessSpec(size=part.size, mean=part.mean, std=part.std)
 
 
-def build_member(recipe: Recipe, name: str, *, hub: bool = False) -> Member:
+def build_member(recipe: Recipe, name: str, *, hub: bool = False) -> Classifier:
     part = recipe.members[name]
     with hub_access(part.backbone, wanted=hub):
+        if isinstance(part, ZooMeRecipe):
+            return build_zoome(
+                part.backbone, part.options, zoom_se=part.zoom_se, reduction=part.reduction,
+                metadata=metadata_width(recipe, name), pretrained=hub,
+            )  # fmt: skip
         trunk, channels = build_trunk(part.backbone, part.cut, part.options, hub)
     return Member(
         trunk,
@@ -85,6 +112,18 @@ def build_member(recipe: Recipe, name: str, *, hub: bool = False) -> Member:
         features=part.features,
         dropout=part.dropout,
     )
+
+
+def build_ensemble(recipe: Recipe) -> LocallyConnected:
+    assert recipe.ensemble is not None
+    count = (len(recipe.members), len(recipe.classes))
+    return LocallyConnected(*count, recipe.ensemble.filters)
+
+
+def metadata_width(recipe: Recipe, name: str) -> int:
+    """How many numbers of a patient the member is told."""
+    told = getattr(recipe.members[name], "metadata", False) and recipe.metadata
+    return told.width if told else 0
 
 
 def member_preprocess(recipe: Recipe, name: str) -> PreprocessSpec:

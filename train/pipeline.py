@@ -10,6 +10,7 @@ The networks that ship are trained on everything; what they are worth is told by
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -27,7 +28,7 @@ from train import networks
 from train.batchnorm import has_folded_batchnorm, restore_batchnorm
 from train.data.metrics import overlap
 from train.data.splits import holdout
-from train.data.table import Table
+from train.data.table import Table, metadata
 from train.datasets import ViewDataset
 from train.ensemble import combine, fit_ensemble
 from train.predictions import OutOfFold
@@ -53,14 +54,16 @@ class Pipeline:
     def run(self) -> dict[str, Any]:
         for stage in self._stages():
             stage.forget_if_stale()
-        for fold in range(self.recipe.folds):
-            self._segmenter(str(fold))
-        self._masks  # noqa: B018  rendered here, so that a missing mask is known early
+        if self.recipe.segmenter is not None:
+            for fold in range(self.recipe.folds):
+                self._segmenter(str(fold))
+            self._masks  # noqa: B018  rendered here, so that a missing mask is known early
         for member in self.recipe.members:
             for fold in range(self.recipe.folds):
                 self._member(member, str(fold))
         figures = self._ensemble()
-        self._segmenter(FINAL)
+        if self.recipe.segmenter is not None:
+            self._segmenter(FINAL)
         for member in self.recipe.members:
             self._member(member, FINAL)
         return figures
@@ -68,7 +71,8 @@ class Pipeline:
     def _stages(self) -> Iterator[Stage]:
         """All whose results are exported."""
         for part in [*map(str, range(self.recipe.folds)), FINAL]:
-            yield self._segmenter_stage(part)
+            if self.recipe.segmenter is not None:
+                yield self._segmenter_stage(part)
             for member in self.recipe.members:
                 yield self._member_stage(member, part)
         yield self._ensemble_stage()
@@ -102,7 +106,7 @@ class Pipeline:
     def _segmenter_inputs(self, part: str) -> dict[str, Any]:
         return {
             **self._data,
-            "segmenter": self.recipe.segmenter.model_dump(),
+            "segmenter": networks.segmenter_of(self.recipe).model_dump(),
             "start": networks.start_of(self.recipe, self.machine.weights),
             "seed": self.recipe.seed,
             "part": part,
@@ -115,14 +119,14 @@ class Pipeline:
         stage = self._segmenter_stage(part)
         if stage.done:
             return
-        recipe = self.recipe.segmenter
+        recipe = networks.segmenter_of(self.recipe)
         frames = self._frames
         masks = masks_at(
             self.table, recipe.size,
             Stage.of(self.out / "views" / "masks", {**self._data, "size": recipe.size}),
         )  # fmt: skip
         stage.begin()
-        encoder_name = getattr(recipe.network, "backbone", None)
+        encoder_name = networks.encoder_name(self.recipe)
         net = networks.build_segmenter(self.recipe, hub=self._from_hub(encoder_name))
         spec = networks.segmenter_preprocess(self.recipe)
         rows, stop = self._train_and_stop(self._rows(part), recipe.training)
@@ -139,14 +143,14 @@ class Pipeline:
 
     @cached_property
     def _frames(self) -> Bytes:
-        size = self.recipe.segmenter.size
+        size = networks.segmenter_of(self.recipe).size
         stage = Stage.of(self.out / "views" / "frames", {**self._data, "size": size})
         return frames_at(self.table, size, stage)
 
     @cached_property
     def _masks(self) -> Bytes:
         """Every image's mask, by the segmenter that has not seen the image."""
-        size = self.recipe.segmenter.size
+        size = networks.segmenter_of(self.recipe).size
         stage = Stage.of(self.out / "masks", self._masks_inputs())
         if not stage.done:
             stage.begin()
@@ -162,7 +166,7 @@ class Pipeline:
         return {str(f): self._segmenter_inputs(str(f)) for f in range(self.recipe.folds)}
 
     def _segment(self, part: str, rows: npt.NDArray[np.int64]) -> Bytes:
-        recipe = self.recipe.segmenter
+        recipe = networks.segmenter_of(self.recipe)
         net = load_network(
             networks.build_segmenter(self.recipe), self.out / "segmenter" / part / WEIGHTS
         )
@@ -180,6 +184,8 @@ class Pipeline:
         inputs = {**self._data, "size": recipe.size, **self._view_inputs(member)}
         name = f"{recipe.view}-{recipe.size[1]}x{recipe.size[0]}"
         stage = Stage.of(self.out / "views" / name, inputs)
+        if self.recipe.segmenter is None:
+            return frames_at(self.table, recipe.size, stage)
         return view_at(self.table, self._masks, view, recipe.size, stage)
 
     def _view_inputs(self, member: str) -> dict[str, Any]:
@@ -198,7 +204,23 @@ class Pipeline:
             "classes": self.recipe.classes,
             "start": networks.start_of(self.recipe, self.machine.weights),
             "part": part,
+            **self._told_inputs(member),
         }
+
+    def _told_inputs(self, member: str) -> dict[str, Any]:
+        """Only where a member is told of patients: what others depend on stays as it was."""
+        known = self._known(member)
+        if known is None or self.recipe.metadata is None:
+            return {}
+        rows = hashlib.sha256(known.tobytes()).hexdigest()
+        return {"metadata": self.recipe.metadata.model_dump(), "known": rows}
+
+    def _known(self, member: str) -> npt.NDArray[np.float32] | None:
+        """What the member is told of each image's patient."""
+        told = self.recipe.metadata
+        if told is None or not networks.metadata_width(self.recipe, member):
+            return None
+        return np.concatenate([told.encode(metadata(sample)) for sample in self.table])
 
     def _member_stage(self, member: str, part: str) -> Stage:
         return Stage.of(self.out / "members" / member / part, self._member_inputs(member, part))
@@ -215,14 +237,17 @@ class Pipeline:
         spec = networks.member_preprocess(self.recipe, member)
         rows, stop = self._train_and_stop(self._rows(part), training)
         self._start(net.trunk, backbone, view, rows, spec)
-        targets = self.table.targets
+        targets, known = self.table.targets, self._known(member)
         weights = class_weights(
             targets[rows].tolist(), len(self.recipe.classes), training.class_weights
         )
         train_network(
-            MemberTask(net, training, weights, self.recipe.members[member].head_rate),
-            ViewDataset(view, targets, rows, spec, training.augmentation),
-            ViewDataset(view, targets, stop, spec, None) if stop else None,
+            MemberTask(
+                net, training, weights, self.recipe.members[member].head_rate,
+                [name in self.recipe.positive for name in self.recipe.classes],
+            ),
+            ViewDataset(view, targets, rows, spec, training.augmentation, known),
+            ViewDataset(view, targets, stop, spec, None, known) if stop else None,
             training, stage.folder, self.machine, self.recipe.seed, f"{member} {_named(part)}",
         )  # fmt: skip
         stage.finish()
@@ -248,7 +273,7 @@ class Pipeline:
 
     def _ensemble_stage(self) -> Stage:
         inputs = {
-            "recipe": self.recipe.ensemble.model_dump(),
+            "recipe": self.recipe.ensemble and self.recipe.ensemble.model_dump(),
             "seed": self.recipe.seed,
             "members": [  # their order is that of the ensemble's inputs
                 [name, [self._member_inputs(name, str(f)) for f in range(self.recipe.folds)]]
@@ -270,8 +295,12 @@ class Pipeline:
         members = self._out_of_fold()
         targets = self.table.targets
         together = np.zeros((len(targets), len(self.recipe.classes)))
-        for part in [*map(str, range(self.recipe.folds)), FINAL]:
+        parts = [*map(str, range(self.recipe.folds)), FINAL]
+        if self.recipe.ensemble is None:
+            parts, together = [], members[:, 0]
+        for part in parts:
             rows = self._rows(part)
+            assert self.recipe.ensemble is not None
             net = fit_ensemble(members[rows], targets[rows], self.recipe.ensemble, self.recipe.seed)
             (folder / part).mkdir(exist_ok=True)
             save_network(net, folder / part / WEIGHTS)
@@ -281,20 +310,24 @@ class Pipeline:
         names = tuple(self.recipe.members)
         predictions = OutOfFold(self.table, self.folds, names, members, together)
         predictions.write(self.out / "oof.csv")
-        return {"auc": predictions.figures(), "segmentation": self._segmentation_figures()}
+        found: dict[str, Any] = {"auc": predictions.figures()}
+        if self.recipe.segmenter is not None:
+            found["segmentation"] = self._segmentation_figures()
+        return found
 
     def _out_of_fold(self) -> npt.NDArray[np.float64]:
         shape = (len(self.table), len(self.recipe.members), len(self.recipe.classes))
         result = np.zeros(shape)
         for column, member in enumerate(self.recipe.members):
             view, spec = self._view(member), networks.member_preprocess(self.recipe, member)
+            known = self._known(member)
             for fold in range(self.recipe.folds):
                 rows = np.flatnonzero(self.folds == fold)
                 net = load_network(
                     networks.build_member(self.recipe, member),
                     self.out / "members" / member / str(fold) / WEIGHTS,
                 )
-                data = ViewDataset(view, self.table.targets, rows.tolist(), spec, None)
+                data = ViewDataset(view, self.table.targets, rows.tolist(), spec, None, known)
                 logits = torch.from_numpy(predict(net, data, self.machine)[0])
                 result[rows, column] = torch.softmax(logits.double(), dim=1).numpy()
         return result

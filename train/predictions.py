@@ -57,8 +57,10 @@ class OutOfFold:
 
     def _figures_on(self, rows: npt.NDArray[np.int64]) -> dict[str, object]:
         targets = self.table.targets[rows]
-        systems = {"ensemble": self.ensemble[rows], "mean": self.members[rows].mean(axis=1)}
-        systems |= {name: self.members[rows, i] for i, name in enumerate(self.names)}
+        systems = {"ensemble": self.ensemble[rows]}
+        if len(self.names) > 1:  # one network is its own ensemble, and its own mean
+            systems["mean"] = self.members[rows].mean(axis=1)
+            systems |= {name: self.members[rows, i] for i, name in enumerate(self.names)}
         return {
             "images": len(rows),
             "counts": {c: int((targets == i).sum()) for i, c in enumerate(self.table.classes)},

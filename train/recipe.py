@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
 
 from runtime.errors import UsageError
+from runtime.metadata import MetadataSpec
 from runtime.specs import Fraction, Pixels, Spec, ViewSpec
 
 Positive = Annotated[float, Field(gt=0)]
@@ -28,11 +29,23 @@ class Augmentation(Spec):
     rotate: Annotated[float, Field(ge=0, le=180)] = 0.0  # degrees either way
     flip: bool = False  # left-right and up-down, each one time in two
     shift: Fraction = 0.0  # of the side, along each axis
+    mirror: bool = False  # left-right alone
     zoom: Annotated[float, Field(ge=0, lt=1)] = 0.0  # scale between 1 − zoom and 1 + zoom
+    crop: Annotated[float, Field(ge=0, lt=1)] = 0.0  # of the side, cut away about the centre
     brightness: Fraction = 0.0
     contrast: Fraction = 0.0
     saturation: Fraction = 0.0
     tint: Fraction = 0.0  # gain of each channel for itself, as white balance has it
+
+
+class Focal(Spec):
+    """Focal loss (Lin et al.): what is judged right already counts little.
+
+    `alpha` weighs the positive classes, and one minus it the others.
+    """
+
+    alpha: Annotated[float, Field(gt=0, lt=1)] = 0.25
+    gamma: Annotated[float, Field(ge=0)] = 2.0
 
 
 class Training(Spec):
@@ -47,6 +60,7 @@ class Training(Spec):
     patience: Count | None = None  # early stopping, on a part of the training images
     stop_fraction: Fraction = 0.1  # how many images that part is
     class_weights: Literal["none", "sqrt", "balanced"] = "none"  # inverse frequency, or its root
+    focal: Focal | None = None  # null: cross-entropy
     augmentation: Augmentation = Augmentation()
 
 
@@ -86,21 +100,48 @@ class SegmenterRecipe(Spec):
         return self
 
 
-class MemberRecipe(Spec):
-    """One classifier of the ensemble: a backbone, an SE block, a small fully connected layer."""
+class _Classifier(Spec):
+    """What every network that classifies is told."""
 
-    backbone: str  # a timm name, or "small_se", the small network of ours
-    cut: int | None = None  # features of this stage (timm's out_indices); null: the last
+    backbone: str
     options: dict[str, Any] = {}  # further arguments of the backbone
     view: str
     size: tuple[Pixels, Pixels] = (224, 224)
     mean: tuple[float, float, float] | None = None  # null: what timm says the backbone expects
     std: tuple[float, float, float] | None = None
+    head_rate: Positive = 1.0  # how much faster the layers behind the trunk learn
+    training: Training | None = None  # null: the recipe's `training`
+
+
+class SeRecipe(_Classifier):
+    """Ding's: a backbone, an SE block, a small fully connected layer. `backbone` is a timm name, or
+    "small_se", the small network of ours."""
+
+    kind: Literal["se"] = "se"
+    cut: int | None = None  # features of this stage (timm's out_indices); null: the last
     se_width: Count = 128
     features: Count = 128
     dropout: Fraction = 0.0
-    head_rate: Positive = 1.0  # how much faster the layers behind the trunk learn
-    training: Training | None = None  # null: the recipe's `training`
+
+
+class ZooMeRecipe(_Classifier):
+    """Zoom-SE behind each residual block, and features weighted by what is known of the patient.
+    `backbone` is a ResNet of timm's, or "alexnet" without Zoom-SE."""
+
+    kind: Literal["zoome"]
+    zoom_se: bool = True
+    reduction: Count = 16
+    metadata: bool = True  # whether it is told the recipe's `metadata`
+
+
+def _kind(fields: Any) -> str:
+    found = fields.get("kind", "se") if isinstance(fields, dict) else fields.kind
+    return str(found)
+
+
+MemberRecipe = Annotated[
+    Annotated[SeRecipe, Tag("se")] | Annotated[ZooMeRecipe, Tag("zoome")], Discriminator(_kind)
+]
 
 
 class EnsembleRecipe(Spec):
@@ -121,11 +162,12 @@ class Recipe(Spec):
     pretrained: bool
     folds: Annotated[int, Field(ge=2)]
     seed: int = 0
-    segmenter: SegmenterRecipe
+    segmenter: SegmenterRecipe | None  # null: networks look at the whole frame
     views: dict[Plain, ViewSpec]
     members: Annotated[dict[Plain, MemberRecipe], Field(min_length=1)]
+    metadata: MetadataSpec | None = None  # what networks may be told of the patient
     training: Training
-    ensemble: EnsembleRecipe = EnsembleRecipe()
+    ensemble: EnsembleRecipe | None = EnsembleRecipe()  # null: the one member decides
 
     @model_validator(mode="after")
     def _names_fit(self) -> Recipe:
@@ -138,11 +180,27 @@ class Recipe(Spec):
         for name, view in self.views.items():
             if view.source != "frame":
                 raise ValueError(f"views.{name}.source is {view.source!r}: nothing makes that here")
+            cut = view.area == "lesion" or view.background == "black"
+            if cut and self.segmenter is None:
+                raise ValueError(f"views.{name} shows the lesion, but segmenter is null")
         if len(set(self.classes)) != len(self.classes):
             raise ValueError("classes has a name twice")
         for name in (*self.positive, self.score):
             if name not in self.classes:
                 raise ValueError(f"{name!r} is not one of the classes {', '.join(self.classes)}")
+        return self
+
+    @model_validator(mode="after")
+    def _members_fit(self) -> Recipe:
+        if self.ensemble is None and len(self.members) > 1:
+            raise ValueError("ensemble is null, but there are several members to combine")
+        for name, member in self.members.items():
+            if not isinstance(member, ZooMeRecipe):
+                continue
+            if member.metadata and self.metadata is None:
+                raise ValueError(f"members.{name} takes metadata, but the recipe says of none")
+            if len(self.classes) != 2 or self.positive != self.classes[:1]:
+                raise ValueError(f"members.{name} decides between two classes, the positive first")
         return self
 
     def training_of(self, member: str) -> Training:
@@ -156,11 +214,13 @@ def shipped_recipes() -> list[str]:
 
 
 def load_recipe(name: str) -> Recipe:
-    """A shipped recipe by its name, or any YAML file by its path."""
-    if name in shipped_recipes():
-        text = (files("train") / "recipes" / f"{name}.yaml").read_text(encoding="utf-8")
-    elif Path(name).is_file():
-        text = _read(Path(name))
+    """A shipped recipe by its name, or any YAML file by its path; NAME/VARIANT is one of its
+    variants."""
+    if Path(name).is_file():
+        return parse_recipe(_read(Path(name)), name)
+    shipped, _, variant = name.partition("/")
+    if shipped in shipped_recipes():
+        text = (files("train") / "recipes" / f"{shipped}.yaml").read_text(encoding="utf-8")
     else:
         raise UsageError(
             "There is no such recipe.",
@@ -168,7 +228,7 @@ def load_recipe(name: str) -> Recipe:
             expected=", ".join(shipped_recipes()) + ", or the path of a YAML file",
             remedy="copy a shipped recipe, change it, and give its path",
         )
-    return parse_recipe(text, name)
+    return parse_recipe(text, name, variant)
 
 
 def _read(file: Path) -> str:
@@ -178,18 +238,53 @@ def _read(file: Path) -> str:
         raise UsageError("The recipe cannot be read.", got=f"{file}: {exc}") from exc
 
 
-def parse_recipe(text: str, where: str) -> Recipe:
+def parse_recipe(text: str, where: str, variant: str = "") -> Recipe:
     try:
-        return Recipe.model_validate(yaml.safe_load(text))
+        fields = yaml.safe_load(text)
+        return Recipe.model_validate(_varied(fields, variant, where))
     except yaml.YAMLError as exc:
         raise UsageError(f"Recipe {where} is not valid YAML.", got=exc) from exc
     except ValidationError as exc:
-        problems = [
-            f"{'.'.join(str(part) for part in error['loc']) or 'recipe'}: {error['msg']}"
-            for error in exc.errors()
-        ]
+        problems = [f"{_place(error['loc']) or 'recipe'}: {error['msg']}" for error in exc.errors()]
         raise UsageError(
             f"Recipe {where} does not fit the schema.",
             got="; ".join(problems),
             remedy="Compare it with train/recipes/ding.yaml.",
         ) from exc
+
+
+def _varied(fields: Any, variant: str, where: str) -> Any:
+    """The recipe's fields with those of one of its `variants` in their places."""
+    if not isinstance(fields, dict):
+        return fields
+    variants: dict[str, dict[str, Any]] = fields.pop("variants", None) or {}
+    if not variant:
+        return fields
+    if variant not in variants:
+        raise UsageError(
+            "The recipe has no such variant.",
+            got=where,
+            expected=", ".join(variants) or "no variant: it has none",
+        )
+    name = f"{fields.get('name', '')}-{variant}"
+    return _merged(fields, variants[variant]) | {"name": name}
+
+
+def _merged(fields: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """What both have, field by field; a null takes a part out."""
+    both = dict(fields)
+    for name, value in other.items():
+        known = both.get(name)
+        if isinstance(known, dict) and isinstance(value, dict):
+            both[name] = _merged(known, value)
+        else:
+            both[name] = value
+    return both
+
+
+def _place(loc: tuple[int | str, ...]) -> str:
+    """Where in the file: without the kind of a member, which pydantic puts behind its name."""
+    parts = [str(part) for part in loc]
+    if parts[:1] == ["members"] and len(parts) > 2:
+        del parts[2]
+    return ".".join(parts)

@@ -1,9 +1,11 @@
-"""What Lightning trains: a segmenter by cross-entropy and Dice, a member by cross-entropy."""
+"""What Lightning trains: a segmenter by cross-entropy and Dice, a member by cross-entropy or by
+a focal loss."""
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, cast
 
 import lightning
@@ -12,7 +14,7 @@ from torch import nn
 from torch.nn import functional
 
 from train.models.member import Member
-from train.recipe import Training
+from train.recipe import Focal, Training
 
 WARM_UP = 0.1
 
@@ -26,7 +28,8 @@ class Task(lightning.LightningModule, ABC):
         self.training_recipe = training
 
     @abstractmethod
-    def loss(self, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor: ...
+    def loss(self, given: Any, targets: torch.Tensor) -> torch.Tensor:
+        """`given` is images, or images with what is known of each patient."""
 
     def training_step(self, batch: Any, _: int) -> torch.Tensor:
         loss = self.loss(*batch)
@@ -62,8 +65,8 @@ def _cosine(share: float) -> float:
 
 
 class SegmenterTask(Task):
-    def loss(self, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        logits = self.model(images.contiguous(memory_format=torch.channels_last)).float()
+    def loss(self, given: Any, targets: torch.Tensor) -> torch.Tensor:
+        logits = self.model(given.contiguous(memory_format=torch.channels_last)).float()
         probabilities = torch.sigmoid(logits).flatten(1)
         truth = targets.flatten(1)
         overlap = (probabilities * truth).sum(1)
@@ -81,9 +84,11 @@ class MemberTask(Task):
         training: Training,
         weights: torch.Tensor | None,
         head_rate: float = 1.0,
+        positive: Sequence[bool] = (),
     ) -> None:
+        """`positive` says of each class whether it is, which a focal loss asks for."""
         super().__init__(model, training)
-        self.head_rate = head_rate
+        self.head_rate, self.positive = head_rate, tuple(positive)
         self.class_weights: torch.Tensor | None
         self.register_buffer("class_weights", weights, persistent=False)
 
@@ -96,9 +101,23 @@ class MemberTask(Task):
             {"params": head, "lr": self.training_recipe.rate * self.head_rate},
         ]
 
-    def loss(self, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        logits, _ = self.model(images.contiguous(memory_format=torch.channels_last))
-        return functional.cross_entropy(logits.float(), targets, weight=self.class_weights)
+    def loss(self, given: Any, targets: torch.Tensor) -> torch.Tensor:
+        images, *known = given if isinstance(given, (list, tuple)) else (given,)
+        logits, _ = self.model(images.contiguous(memory_format=torch.channels_last), *known)
+        focal = self.training_recipe.focal
+        if focal is None:
+            return functional.cross_entropy(logits.float(), targets, weight=self.class_weights)
+        return focal_loss(logits.float(), targets, focal, self.positive)
+
+
+def focal_loss(
+    logits: torch.Tensor, targets: torch.Tensor, how: Focal, positive: Sequence[bool]
+) -> torch.Tensor:
+    """−α (1 − p)^γ log p of the class that is true, in the mean over the images."""
+    said = functional.log_softmax(logits, dim=1).gather(1, targets[:, None])[:, 0]
+    shares = [how.alpha if one else 1 - how.alpha for one in positive]
+    alpha = torch.tensor(shares, device=logits.device)[targets]
+    return -(alpha * (1 - said.exp()) ** how.gamma * said).mean()
 
 
 def class_weights(targets: list[int], classes: int, how: str) -> torch.Tensor | None:

@@ -193,8 +193,10 @@ def predict(
     device = torch.device(machine.device)
     model = model.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     parts: list[Sequence[np.ndarray]] = []
-    for images, _ in DataLoader(data, batch):
-        outputs = model(images.to(device, memory_format=torch.channels_last))
+    for given, _ in DataLoader(data, batch):
+        images, *rest = given if isinstance(given, (list, tuple)) else (given,)
+        known = (row.to(device) for row in rest)
+        outputs = model(images.to(device, memory_format=torch.channels_last), *known)
         outputs = outputs if isinstance(outputs, tuple) else (outputs,)
         parts.append([output.float().cpu().numpy() for output in outputs])
     model.cpu()

@@ -61,11 +61,11 @@ def test_every_network_of_a_full_size_bundle() -> None:
     """With random weights: what a builder refuses are operators, types and sizes."""
     refused: dict[str, str] = {}
     for part in parts_untrained(load_recipe("ding")):
-        graph = to_onnx(part.graph, part.shape)
+        graph = to_onnx(part.graph, *part.shapes)
         try:
             assert build(graph.SerializeToString(), "fp32").checked_on == "engine"
             if not part.always_float:
-                probe = np.random.default_rng(0).random((1, *part.shape), dtype=np.float32)
+                probe = np.random.default_rng(0).random((1, *part.shapes[0]), dtype=np.float32)
                 half = to_half(graph, [{part.graph.inputs[0]: probe}])
                 assert build(half.SerializeToString(), "fp16").checked_on == "engine"
                 assert build(quantised(half), "int8").checked_on == "engine"

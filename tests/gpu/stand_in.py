@@ -37,11 +37,12 @@ class TorchPlan:
         self.name, self.batch, self.device = part.name, batch, "cuda"
         self.kind = torch.float32 if part.always_float else torch.float16
         self.graph = copy.deepcopy(deciding(part.graph)).eval().to("cuda", self.kind)
-        sample = torch.zeros(1, *part.shape, device="cuda", dtype=self.kind)
+        samples = (torch.zeros(1, *s, device="cuda", dtype=self.kind) for s in part.shapes)
         with torch.inference_mode():
-            said = self.graph(sample)
+            said = self.graph(*samples)
         every = said if isinstance(said, tuple) else (said,)
-        self.inputs = dict.fromkeys(self.graph.inputs, (1, *part.shape))
+        shapes_in = ((1, *shape) for shape in part.shapes)
+        self.inputs = dict(zip(self.graph.inputs, shapes_in, strict=True))
         shapes = zip(self.graph.outputs, every, strict=True)
         self.outputs = {name: tuple(tensor.shape) for name, tensor in shapes}
         both = self.inputs | self.outputs

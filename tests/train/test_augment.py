@@ -128,3 +128,20 @@ def test_what_a_colour_change_leaves_alone(field: str, unchanged: object) -> Non
     changed = recolour(image, how, np.random.default_rng(3))
     np.testing.assert_allclose(unchanged(changed), unchanged(image.astype(float)), atol=0.01)
     assert np.abs(changed - image).max() > 1
+
+
+@given(SEEDS)
+def test_a_crop_only_comes_nearer(seed: int) -> None:
+    matrix = random_warp((50, 60), Augmentation(crop=0.2), np.random.default_rng(seed))
+    scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2].astype(np.float64)))))
+    assert 1 <= scale <= 1 / 0.8 + 1e-6
+    middle = np.array([29.5, 24.5, 1.0])
+    np.testing.assert_allclose(matrix @ middle, middle[:2], atol=1e-4)
+
+
+def test_a_mirror_is_left_and_right_alone() -> None:
+    seen = set()
+    for seed in range(40):
+        matrix = random_warp((50, 60), Augmentation(mirror=True), np.random.default_rng(seed))
+        seen.add(tuple(np.sign(matrix[:, :2].diagonal()).astype(int)))
+    assert seen == {(1, 1), (-1, 1)}

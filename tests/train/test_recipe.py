@@ -127,3 +127,67 @@ def test_an_unknown_name_lists_the_shipped_ones(tmp_path: Path) -> None:
 def test_every_shipped_recipe_is_documented() -> None:
     text = (Path(__file__).parents[2] / "docs" / "recipes.md").read_text(encoding="utf-8")
     assert [name for name in shipped_recipes() if f"`{name}.yaml`" not in text] == []
+
+
+def zoome() -> dict[str, Any]:
+    fields = tiny_recipe()
+    member = {"kind": "zoome", "backbone": "resnet10t", "view": "whole", "size": [64, 64]}
+    return fields | {
+        "classes": ["melanoma", "benign"],
+        "segmenter": None,
+        "ensemble": None,
+        "views": {"whole": {"area": "frame"}},
+        "metadata": {"fields": [{"kind": "number", "name": "age", "low": 0, "high": 90}]},
+        "members": {"zoome": member},
+    }
+
+
+def test_zoome_is_the_paper() -> None:
+    recipe = load_recipe("zoome")
+    (member,) = recipe.members.values()
+    training = recipe.training
+    assert (member.backbone, member.size) == ("resnext50_32x4d", (224, 224))
+    assert (recipe.segmenter, recipe.ensemble, recipe.folds) == (None, None, 10)
+    assert (training.optimizer, training.rate, training.batch) == ("adam", 1e-4, 64)
+    assert training.focal is not None
+    assert (training.focal.alpha, training.focal.gamma) == (0.25, 2)
+    how = training.augmentation
+    assert (how.crop, how.rotate, how.mirror, how.flip) == (0.2, 30, True, False)
+
+
+def test_every_variant_of_a_shipped_recipe_loads() -> None:
+    found = []
+    for name in shipped_recipes():
+        text = (Path(__file__).parents[2] / "train" / "recipes" / f"{name}.yaml").read_text("utf-8")
+        for variant in yaml.safe_load(text).get("variants", {}):
+            assert load_recipe(f"{name}/{variant}").name == f"{name}-{variant}"
+            found.append(f"{name}/{variant}")
+    assert "zoome/resnet50_zoom_se" in found
+    with pytest.raises(UsageError, match="no such variant") as caught:
+        load_recipe("zoome/none")
+    assert "no_metadata" in str(caught.value.expected)
+
+
+def test_a_variant_changes_what_it_names() -> None:
+    whole, plain = load_recipe("zoome"), load_recipe("zoome/resnet50")
+    assert plain.members["zoome"].backbone == "resnet50"
+    assert plain.members["zoome"].view == whole.members["zoome"].view
+    assert plain.training == whole.training
+
+
+WRONG: list[tuple[Change, str]] = [
+    (lambda f: f.update(views={"whole": {"area": "lesion"}}), "segmenter is null"),
+    (lambda f: f.update(metadata=None), "takes metadata"),
+    (lambda f: f.update(positive=["benign"], score="benign"), "the positive first"),
+    (lambda f: f["members"].update(other=dict(f["members"]["zoome"])), "several members"),
+    (lambda f: f["members"]["zoome"].update(kind="zoom"), "members.zoome"),
+    (lambda f: f["members"]["zoome"].update(cut=3), "members.zoome.cut"),
+]
+
+
+@pytest.mark.parametrize(("change", "told"), WRONG, ids=[told for _, told in WRONG])
+def test_a_system_that_cannot_be_is_refused(change: Change, told: str) -> None:
+    assert parse_recipe(yaml.safe_dump(zoome()), "fine.yaml").segmenter is None
+    fields = zoome()
+    change(fields)
+    assert told in str(refused(fields).got)

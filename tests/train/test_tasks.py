@@ -13,8 +13,8 @@ from torch.nn import functional
 
 from train.models.member import Member
 from train.models.small_se import SmallSE
-from train.recipe import Training
-from train.tasks import WARM_UP, MemberTask, SegmenterTask, _cosine, class_weights
+from train.recipe import Focal, Training
+from train.tasks import WARM_UP, MemberTask, SegmenterTask, _cosine, class_weights, focal_loss
 
 TRAINING = Training(epochs=1)
 TARGETS = st.lists(st.integers(0, 3), min_size=1, max_size=60)
@@ -126,3 +126,30 @@ def test_the_rate_rises_then_falls_to_nothing() -> None:
     assert rates[top:] == sorted(rates[top:], reverse=True)
     assert rates[-1] == pytest.approx(0, abs=1e-9)
     assert _cosine((1 + WARM_UP) / 2) == pytest.approx(0.5)
+
+
+@given(st.floats(0.05, 0.95), st.floats(0, 4), st.integers(0, 2**31))
+def test_the_focal_loss_is_its_formula(alpha: float, gamma: float, seed: int) -> None:
+    logits = torch.randn(7, 2, generator=torch.Generator().manual_seed(seed)) * 3
+    targets = torch.arange(7) % 2
+    got = focal_loss(logits, targets, Focal(alpha=alpha, gamma=gamma), [True, False])
+    each = []
+    for row, target in zip(torch.softmax(logits.double(), 1), targets, strict=True):
+        p = float(row[target])
+        weight = alpha if target == 0 else 1 - alpha
+        each.append(-weight * (1 - p) ** gamma * math.log(p))
+    assert float(got) == pytest.approx(sum(each) / 7, rel=1e-3, abs=1e-6)
+
+
+def test_a_member_is_told_of_the_patient() -> None:
+    class Told(nn.Module):
+        def forward(
+            self, images: torch.Tensor, known: torch.Tensor
+        ) -> tuple[torch.Tensor, torch.Tensor]:
+            return known, images
+
+    training = Training(epochs=1, focal=Focal())
+    task = MemberTask(Told(), training, None, positive=[True, False])
+    known, targets = torch.randn(4, 2), torch.tensor([0, 1, 1, 0])
+    loss = task.loss([torch.zeros(4, 3, 2, 2), known], targets)
+    torch.testing.assert_close(loss, focal_loss(known, targets, Focal(), [True, False]))
