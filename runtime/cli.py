@@ -23,6 +23,7 @@ VERBS = {
     "phantoms": ("train.phantoms", "Write a synthetic data set in ISIC 2017 layout."),
     "audit": ("train.audit", "Find images that data sets have in common."),
     "train": ("train.fit", "Train a recipe's networks on a data set."),
+    "reproduce": ("train.reproduce", "Train what a paper compares; its tables beside ours."),
     "export": ("export.make_bundle", "Turn trained networks, or ONNX files, into a bundle."),
     "quantize": ("calibration.quantize", "Turn a bundle's networks to 8 bits, within a budget."),
     "finetune": ("train.finetune", "Bring 8-bit networks back to what the float ones say."),

@@ -15,6 +15,7 @@ from runtime.errors import UsageError
 
 if TYPE_CHECKING:
     from train.data.table import Table
+    from train.pipeline import Pipeline
     from train.recipe import Recipe
     from train.trainer import Machine
 
@@ -40,6 +41,13 @@ there and whose inputs are unchanged are skipped.
     help="A data set: a published one's folder, or a CSV of your own. May be repeated.",
 )
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The run's folder.")
+@click.option(
+    "--split",
+    type=click.Choice(["patient", "paper"]),
+    default="patient",
+    show_default=True,
+    help="Folds that keep a patient, a lesion and a picture together, or by image as papers do.",
+)
 @click.option(
     "--pretrained/--no-pretrained",
     default=None,
@@ -77,6 +85,7 @@ def command(
     recipe_name: str,
     data: tuple[Path, ...],
     out: Path,
+    split: str,
     pretrained: bool | None,
     weights: tuple[str, ...],
     precision: str,
@@ -85,13 +94,11 @@ def command(
     workers: int | None,
 ) -> None:
     """Train every network of a recipe, with out-of-fold predictions to judge them by."""
-    from train.pipeline import Pipeline
     from train.recipe import load_recipe
     from train.trainer import Machine, check_machine
     from train.weights import parse_weights
 
     recipe = load_recipe(recipe_name)
-    table = _open(data, recipe)
     chosen = parse_weights(weights, _backbones(recipe))
     if pretrained is not None:
         recipe = recipe.model_copy(update={"pretrained": pretrained})
@@ -100,10 +107,19 @@ def command(
         workers=min((os.cpu_count() or 1) - 1, 8) if workers is None else workers,
     )  # fmt: skip
     check_machine(machine)
+    _summary(prepare(recipe, data, out, machine, split).run(), out)
+
+
+def prepare(
+    recipe: Recipe, data: tuple[Path, ...], out: Path, machine: Machine, split: str
+) -> Pipeline:
+    """Everything that can go wrong before the first network is trained."""
+    from train.pipeline import Pipeline
+
+    table = _open(data, recipe)
     _fetch_weights(out, recipe, machine)
-    folds = _describe(out, recipe, table, machine)
-    figures = Pipeline(recipe, table, folds, out, machine).run()
-    _summary(figures, out)
+    folds = _describe(out, recipe, table, machine, split)
+    return Pipeline(recipe, table, folds, out, machine)
 
 
 def _backbones(recipe: Recipe) -> set[str]:
@@ -160,13 +176,13 @@ def _open(paths: tuple[Path, ...], recipe: Recipe) -> Table:
     return table
 
 
-def _describe(out: Path, recipe: Recipe, table: Table, machine: Machine) -> Any:
+def _describe(out: Path, recipe: Recipe, table: Table, machine: Machine, split: str) -> Any:
     """Write what the run is made from, and find its folds and the overlaps between data sets."""
     import numpy as np
 
     from train.data.fingerprints import Fingerprints, default_cache
     from train.data.overlaps import find_within
-    from train.data.splits import make_folds
+    from train.data.splits import GROUP_BY, make_folds
     from train.networks import start_of
     from train.stage import write_json
 
@@ -180,7 +196,8 @@ def _describe(out: Path, recipe: Recipe, table: Table, machine: Machine) -> Any:
             remedy="choose an --out where you may write",
         ) from exc
     store = Fingerprints(default_cache())
-    folds = make_folds(table, recipe.folds, recipe.seed, store=store)
+    together = GROUP_BY if split == "patient" else ()
+    folds = make_folds(table, recipe.folds, recipe.seed, together, store=store)
     within = find_within(table, store=store)
     overlaps = within.repeats + [o for shared in within.splits.values() for o in shared]
     write_json(out / "audit.json", [overlap.as_dict() for overlap in overlaps])
@@ -191,6 +208,7 @@ def _describe(out: Path, recipe: Recipe, table: Table, machine: Machine) -> Any:
             "sha256": table.digest,
             "images": len(table),
             "counts": table.counts(),
+            "split": split,
             "start": start_of(recipe, machine.weights),
             "folds": {sample.id: folds[sample.id] for sample in table},
         },
@@ -199,7 +217,11 @@ def _describe(out: Path, recipe: Recipe, table: Table, machine: Machine) -> Any:
     if overlaps:
         click.echo(
             f"{len(overlaps)} pairs are the same picture, lesion or patient (audit.json); "
-            "each pair is kept in one fold."
+            + (
+                "each pair is kept in one fold."
+                if split == "patient"
+                else "folds by image part them, and so figures are kinder than they should be."
+            )
         )
     return np.array([folds[sample.id] for sample in table])
 

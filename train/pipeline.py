@@ -11,7 +11,7 @@ The networks that ship are trained on everything; what they are worth is told by
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -51,7 +51,8 @@ class Pipeline:
     out: Path
     machine: Machine
 
-    def run(self) -> dict[str, Any]:
+    def run(self, final: bool = True) -> dict[str, Any]:
+        """`final`: also the networks that ship, which no table is made of."""
         for stage in self._stages():
             stage.forget_if_stale()
         if self.recipe.segmenter is not None:
@@ -62,6 +63,8 @@ class Pipeline:
             for fold in range(self.recipe.folds):
                 self._member(member, str(fold))
         figures = self._ensemble()
+        if not final:
+            return figures
         if self.recipe.segmenter is not None:
             self._segmenter(FINAL)
         for member in self.recipe.members:
@@ -215,12 +218,14 @@ class Pipeline:
         rows = hashlib.sha256(known.tobytes()).hexdigest()
         return {"metadata": self.recipe.metadata.model_dump(), "known": rows}
 
-    def _known(self, member: str) -> npt.NDArray[np.float32] | None:
-        """What the member is told of each image's patient."""
+    def _known(self, member: str, without: Sequence[str] = ()) -> npt.NDArray[np.float32] | None:
+        """What the member is told of each image's patient, but for what is withheld."""
         told = self.recipe.metadata
         if told is None or not networks.metadata_width(self.recipe, member):
             return None
-        return np.concatenate([told.encode(metadata(sample)) for sample in self.table])
+        known = (metadata(sample) for sample in self.table)
+        rows = [{k: v for k, v in row.items() if k not in without} for row in known]
+        return np.concatenate([told.encode(row) for row in rows])
 
     def _member_stage(self, member: str, part: str) -> Stage:
         return Stage.of(self.out / "members" / member / part, self._member_inputs(member, part))
@@ -292,7 +297,7 @@ class Pipeline:
         return stage.facts()
 
     def _fit_ensemble(self, folder: Path) -> dict[str, Any]:
-        members = self._out_of_fold()
+        members = self.out_of_fold()
         targets = self.table.targets
         together = np.zeros((len(targets), len(self.recipe.classes)))
         parts = [*map(str, range(self.recipe.folds)), FINAL]
@@ -315,12 +320,14 @@ class Pipeline:
             found["segmentation"] = self._segmentation_figures()
         return found
 
-    def _out_of_fold(self) -> npt.NDArray[np.float64]:
+    def out_of_fold(self, without: Sequence[str] = ()) -> npt.NDArray[np.float64]:
+        """Images × members × classes, each by networks that have not seen the image; `without`
+        names what of the patients they are not told."""
         shape = (len(self.table), len(self.recipe.members), len(self.recipe.classes))
         result = np.zeros(shape)
         for column, member in enumerate(self.recipe.members):
             view, spec = self._view(member), networks.member_preprocess(self.recipe, member)
-            known = self._known(member)
+            known = self._known(member, without)
             for fold in range(self.recipe.folds):
                 rows = np.flatnonzero(self.folds == fold)
                 net = load_network(
