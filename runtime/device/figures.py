@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from runtime.device.device_chain import DeviceChain
-from runtime.device.launching import WAYS, Mode
+from runtime.device.launching import WAYS
 from runtime.device.opened import OpenedBundle, largest_batch
 from runtime.timings import summarise
 
@@ -97,8 +97,7 @@ def _by_mode(
             chains[way] = stack.enter_context(DeviceChain(opened, (way,)))
         except BackendError as error:
             refused[way] = error.one_line
-            last: Mode = WAYS[-1]
-            if way == last and not chains:
+            if way == WAYS[-1] and not chains:
                 raise
     return chains, refused
 

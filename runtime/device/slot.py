@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from runtime.bundle import Bundle, Role
     from runtime.device.driver import Cuda
     from runtime.device.kernels import Kernels
+    from runtime.lesion import Lesion
 
     Pause = Callable[[str], None]
 
@@ -163,7 +164,6 @@ class Slot:
         if self._mask is not None:  # these need not know the lesion: they run beside its search
             self._enqueue(ready, lanes.fork(len(ready)))
             ready = []
-        if self._mask is not None:
             self._segment(self._mask, bare)
         pause("segment")
         if not bare:
@@ -248,7 +248,7 @@ class Slot:
 
     # Its results
 
-    def lesion(self, number: int) -> Any:
+    def lesion(self, number: int) -> Lesion | None:
         return None if self._mask is None else self._mask.lesion(self.results, number)
 
     def said(self, model: str, number: int) -> dict[str, Floats]:
