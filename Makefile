@@ -19,7 +19,7 @@ PY_DEV := .venv-dev/bin/python
 .PHONY: help demo test check bench bench-eager bench-gpu serve faults soak vm format clean
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):[^#]*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):[^#]*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
 demo: $(RUNTIME) ## the demo bundle over the sample frames, from nothing, in under two minutes
 	$(PY) runtime/infer.py --folder runtime/demo/frames --out out/demo

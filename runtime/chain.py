@@ -71,6 +71,7 @@ class Chain(ABC):
     bundle: LoadedBundle
     backend: BackendRecord
     batch: int = 1  # how many frames `analyse_batch` can judge at once
+    notes: tuple[str, ...] = ()  # what whoever opened it ought to know of how it runs
 
     @abstractmethod
     def _measure(self, frame: Image, metadata: Mapping[str, object], measured: Measured) -> None:

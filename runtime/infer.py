@@ -303,6 +303,8 @@ def _run(
     most = 1 if sources.kind == "image" else MOST_CHAINS
     bundle, backend, precision = what
     with open_chains(bundle, backend, most=most, precision=precision) as chains:
+        for note in chains[0].notes:
+            click.echo(f"note: {note}", err=True)
         words = [Path(sys.argv[0]).name, *sys.argv[1:]]
         out.save(**start_facts(out, chains[0], shlex.join(words)))
         with ProgressView(sources.total, noun + "s") as view:

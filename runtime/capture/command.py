@@ -75,6 +75,8 @@ def run_camera(source: str, bundle: LoadedBundle, backend: str, settings: Camera
         store.apply_limits()
         # The camera first: its reader starts while the engines load.
         with camera, open_chain(bundle, backend, precision=settings.precision) as chain:
+            for note in chain.notes:
+                click.echo(f"note: {note}", err=True)
             journal.note("started", bundle=bundle.spec.name, digest=bundle.digest)
             session = store.begin(
                 {

@@ -61,6 +61,7 @@ class DeviceChain(Chain):
         except BaseException:
             self.close()
             raise
+        self.notes = tuple(f"the GPU's chain does not run as {why}" for why in self.launcher.why)
         self.backend = BackendRecord(
             name=opened.backend,
             mode=self.launcher.mode,
