@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runtime.command import Verb
-from runtime.errors import UsageError
 from train.reproducing.published import TABLES
 
 if TYPE_CHECKING:
@@ -65,9 +64,8 @@ def command(
     from train.weights import parse_weights
 
     recipes = {row.what: _recipe(name, row, light) for table in TABLES[name] for row in table.rows}
-    backbones = {
-        m.backbone for recipe in recipes.values() if recipe for m in recipe.members.values()
-    }
+    known = [recipe for recipe in recipes.values() if recipe is not None]
+    backbones = {member.backbone for recipe in known for member in recipe.members.values()}
     machine = Machine(
         devices=devices,
         weights=parse_weights(weights, backbones),
@@ -119,8 +117,6 @@ def _ours(
     pipeline.run(final=False)
     said = pipeline.out_of_fold(row.without)
     table = pipeline.table
-    if recipe.ensemble is not None:
-        raise UsageError("Only systems of one network are compared fold by fold.", got=recipe.name)
     code = recipe.classes.index(recipe.score)
     figures = by_fold(said[:, 0, code], table.targets == code, pipeline.folds)
     counts = ", ".join(f"{count} {label}" for label, count in table.counts().items())

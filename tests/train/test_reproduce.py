@@ -52,7 +52,9 @@ def test_rows_name_variants_that_there_are() -> None:
         for row in (row for table in tables for row in table.rows):
             for light in (False, True):
                 recipe = reproduce._recipe(name, row, light)
-                assert recipe is None or recipe.name.startswith(name)
+                if recipe is not None:
+                    assert recipe.name.startswith(name)
+                    assert len(recipe.members) == 1  # whose probabilities are compared
             assert set(row.paper) <= set(tables[0].columns)
 
 
