@@ -20,13 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from runtime.backends.engine_key import (
-    BuildSettings,
-    EngineKey,
-    PlanRecord,
-    profile,
-    this_home,
-)
+from runtime.backends.engine_key import BuildSettings, EngineKey, PlanRecord, key_for
 from runtime.bundle import Precision
 from runtime.errors import BackendError, DermedgeError
 from runtime.specs import Spec
@@ -89,7 +83,10 @@ def compile_engine(job: Job, tell: Tell) -> tuple[PlanRecord, str | None]:
     library = flavour(job.backend)
     ranges = job.ranges.read_bytes() if job.ranges else None
     outputs = tuple(output.name for output in model.outputs)
-    key = key_of(variant, library, _with_ranges(job.settings, ranges), outputs, job.batch)
+    key = key_for(
+        variant.sha256, variant.precision, library, outputs,
+        batch=job.batch, settings=_with_ranges(job.settings, ranges),
+    )  # fmt: skip
     cache = EngineCache(job.cache)
     with cache.locked(lambda: tell({"waiting": True})):
         found = cache.find(job.model, key, library.portable)
@@ -118,25 +115,6 @@ def variant_for(job: Job, model: ModelSpec) -> Variant:
         )
     only_floats = model.model_copy(update={"variants": floats})
     return choose_variant(job.model, only_floats, job.backend, job.opened_with)
-
-
-def key_of(
-    variant: Variant,
-    library: Flavour,
-    settings: BuildSettings,
-    outputs: tuple[str, ...],
-    batch: int = 1,
-) -> EngineKey:
-    return EngineKey(
-        onnx=variant.sha256,
-        precision=variant.precision,
-        flavour="tensorrt_rtx" if library.name == "tensorrt_rtx" else "tensorrt",
-        version=library.version,
-        home=this_home(),
-        settings=settings,
-        profile=profile(batch),
-        outputs=outputs,
-    )
 
 
 def _with_ranges(settings: BuildSettings, ranges: bytes | None) -> BuildSettings:

@@ -7,23 +7,21 @@ cannot judge differently.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from runtime.closing import Closing
 from runtime.decision import disagreement, judge, quality_hints, temper
 from runtime.errors import BundleError, DermedgeError, InputError, UsageError
 from runtime.quality import MEASURES, measure_quality
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
-
     from runtime.bundle_files import LoadedBundle
     from runtime.lesion import Box, Lesion
     from runtime.preprocess import Image
@@ -65,7 +63,7 @@ class Look:
     hints: tuple[str, ...]  # empty where there is nothing to do better
 
 
-class Chain(ABC):
+class Chain(Closing):
     """An opened bundle. Close it, or use it in a `with`; one thread at a time may use it."""
 
     bundle: LoadedBundle
@@ -84,9 +82,6 @@ class Chain(ABC):
     @abstractmethod
     def _heat(self, model: str, frame: Image, lesion: Lesion | None) -> tuple[Box, Floats]:
         """One member's heat map, and the part of the frame that it is of."""
-
-    @abstractmethod
-    def close(self) -> None: ...
 
     def look(self, frame: Image) -> Look:
         """Cheaper than judging: for the live picture, many times a second."""
@@ -208,17 +203,6 @@ class Chain(ABC):
     def _by_class(self, values: npt.ArrayLike) -> dict[str, float]:
         numbers = np.asarray(values, dtype=np.float64).tolist()
         return dict(zip(self.bundle.spec.classes, numbers, strict=True))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def open_chain(

@@ -70,9 +70,7 @@ def judge(
 
 def _must_see_a_lesion(bundle: Bundle) -> bool:
     """Networks that expect a crop were not made for the whole frame, whatever the rule says."""
-    cropped = any(
-        view.area == "lesion" or view.background == "black" for view in bundle.views.values()
-    )
+    cropped = any(view.shows_lesion for view in bundle.views.values())
     return bundle.decision.abstain.no_lesion or cropped
 
 

@@ -92,15 +92,9 @@ def judge_ahead(
         given = [(item, found.frame) for item, found in group if found.frame is not None]
         chain = free.get()
         try:
-            analyses = iter(
-                chain.analyse_batch(
-                    [frame for _, frame in given],
-                    [metadata(item.file) for item, _ in given],
-                    explain,
-                )
-                if given
-                else ()
-            )
+            frames = [frame for _, frame in given]
+            rows = [metadata(item.file) for item, _ in given]
+            analyses = iter(chain.analyse_batch(frames, rows, explain))
         finally:
             free.put(chain)
         return [

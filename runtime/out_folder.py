@@ -13,16 +13,13 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from runtime import whole_file
+from runtime.closing import Closing
 from runtime.decode import printable
 from runtime.errors import UsageError
 from runtime.results import read_lines, recover, settle, writing
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 HEATMAPS = "heatmaps"
 FILES = ("results.jsonl", "results.csv", "report.html", "run.json")
@@ -37,7 +34,7 @@ WORDS = {
 
 
 @dataclass
-class OutFolder:
+class OutFolder(Closing):
     path: Path
     facts: dict[str, Any]  # run.json
     done: set[bytes] = field(default_factory=set)
@@ -97,17 +94,6 @@ class OutFolder:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def default_folder(path: Path, identity: Mapping[str, object]) -> Path:

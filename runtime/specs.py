@@ -49,3 +49,8 @@ class ViewSpec(Spec):
     margin: Annotated[float, Field(ge=0.0, le=2.0)] = 0.0  # of the box's side, on each side
     square: bool = False  # widen the shorter side to the longer, as far as the frame allows
     background: Literal["keep", "black"] = "keep"
+
+    @property
+    def shows_lesion(self) -> bool:
+        """Whether the lesion has to be known before the view can be cut."""
+        return self.area == "lesion" or self.background == "black"

@@ -122,8 +122,10 @@ def build_ensemble(recipe: Recipe) -> LocallyConnected:
 
 def metadata_width(recipe: Recipe, name: str) -> int:
     """How many numbers of a patient the member is told."""
-    told = getattr(recipe.members[name], "metadata", False) and recipe.metadata
-    return told.width if told else 0
+    member = recipe.members[name]
+    if recipe.metadata is None or not isinstance(member, ZooMeRecipe) or not member.metadata:
+        return 0
+    return recipe.metadata.width
 
 
 def member_preprocess(recipe: Recipe, name: str) -> PreprocessSpec:

@@ -194,8 +194,8 @@ class Pipeline:
     def _view_inputs(self, member: str) -> dict[str, Any]:
         """A whole frame stays the same when the segmenter changes; a crop does not."""
         view = self.recipe.views[self.recipe.members[member].view]
-        cut = view.area == "lesion" or view.background == "black"
-        return {"view": view.model_dump(), "masks": self._masks_inputs() if cut else None}
+        masks = self._masks_inputs() if view.shows_lesion else None
+        return {"view": view.model_dump(), "masks": masks}
 
     def _member_inputs(self, member: str, part: str) -> dict[str, Any]:
         return {
@@ -212,20 +212,28 @@ class Pipeline:
 
     def _told_inputs(self, member: str) -> dict[str, Any]:
         """Only where a member is told of patients: what others depend on stays as it was."""
-        known = self._known(member)
-        if known is None or self.recipe.metadata is None:
-            return {}
-        rows = hashlib.sha256(known.tobytes()).hexdigest()
-        return {"metadata": self.recipe.metadata.model_dump(), "known": rows}
-
-    def _known(self, member: str, without: Sequence[str] = ()) -> npt.NDArray[np.float32] | None:
-        """What the member is told of each image's patient, but for what is withheld."""
         told = self.recipe.metadata
         if told is None or not networks.metadata_width(self.recipe, member):
-            return None
+            return {}
+        rows = hashlib.sha256(self._everything_known.tobytes()).hexdigest()
+        return {"metadata": told.model_dump(), "known": rows}
+
+    @cached_property
+    def _everything_known(self) -> npt.NDArray[np.float32]:
+        return self._known_but(())
+
+    def _known_but(self, without: Sequence[str]) -> npt.NDArray[np.float32]:
+        told = self.recipe.metadata
+        assert told is not None
         known = (metadata(sample) for sample in self.table)
         rows = [{k: v for k, v in row.items() if k not in without} for row in known]
         return np.concatenate([told.encode(row) for row in rows])
+
+    def _known(self, member: str, without: Sequence[str] = ()) -> npt.NDArray[np.float32] | None:
+        """What the member is told of each image's patient, but for what is withheld."""
+        if not networks.metadata_width(self.recipe, member):
+            return None
+        return self._known_but(without) if without else self._everything_known
 
     def _member_stage(self, member: str, part: str) -> Stage:
         return Stage.of(self.out / "members" / member / part, self._member_inputs(member, part))

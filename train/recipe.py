@@ -180,8 +180,7 @@ class Recipe(Spec):
         for name, view in self.views.items():
             if view.source != "frame":
                 raise ValueError(f"views.{name}.source is {view.source!r}: nothing makes that here")
-            cut = view.area == "lesion" or view.background == "black"
-            if cut and self.segmenter is None:
+            if view.shows_lesion and self.segmenter is None:
                 raise ValueError(f"views.{name} shows the lesion, but segmenter is null")
         if len(set(self.classes)) != len(self.classes):
             raise ValueError("classes has a name twice")
@@ -265,6 +264,7 @@ def _varied(fields: Any, variant: str, where: str) -> Any:
             "The recipe has no such variant.",
             got=where,
             expected=", ".join(variants) or "no variant: it has none",
+            remedy="name one of them behind the slash, or leave slash and variant out",
         )
     name = f"{fields.get('name', '')}-{variant}"
     return _merged(fields, variants[variant]) | {"name": name}

@@ -6,20 +6,18 @@ is ready when it is made and holds its memory until it is closed, so use it in a
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from runtime.closing import Closing
 from runtime.errors import BackendError, DermedgeError
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
-
     from runtime.bundle import ModelSpec
 
 Floats = npt.NDArray[np.float32]
@@ -41,7 +39,7 @@ class Graph:
     classes: int  # only of use to a backend that does not read `content`
 
 
-class Engine(ABC):
+class Engine(Closing):
     backend: str  # a row of runtime/backends/registry.py
     inputs: dict[str, Shape]
     outputs: dict[str, Shape]
@@ -101,17 +99,6 @@ class Engine(ABC):
         if self._open:
             self._open = False
             self._free()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def at_batch_one(dimensions: list[int | None]) -> Shape:

@@ -6,14 +6,18 @@ stands beside the plan, and is compared before anybody reads the plan itself.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
 from runtime import machine
 from runtime.bundle import Name, Precision, Sha256
 from runtime.specs import Spec
+
+if TYPE_CHECKING:
+    from runtime.backends.trt_flavours import Flavour
 
 NO_GPU = "none"
 PORTABLE = ("8.0", "8.6", "8.9")  # and 12.0 upwards: what TensorRT-RTX compiles for unasked
@@ -56,9 +60,28 @@ class EngineKey(Spec):
         return int(self.profile.split()[1])
 
 
-def profile(batch: int) -> str:
-    """The shapes a plan is for: each graph's own, with its open first size fixed."""
-    return f"batch {batch}"
+def key_for(
+    onnx: str,
+    precision: str,
+    library: Flavour,
+    outputs: Iterable[str],
+    *,
+    batch: int = 1,
+    settings: BuildSettings | None = None,
+) -> EngineKey:
+    """Of a graph, by its file's SHA-256, for this machine."""
+    return EngineKey.model_validate(
+        {
+            "onnx": onnx,
+            "precision": precision,
+            "flavour": library.name,
+            "version": library.version,
+            "home": this_home(),
+            "settings": settings or BuildSettings(),
+            "profile": f"batch {batch}",
+            "outputs": tuple(outputs),
+        }
+    )
 
 
 class PlanRecord(Spec):

@@ -127,16 +127,8 @@ def _of_one_frame(tensor: Tensor, batch: int) -> Shape:
 def plan_key(graph: Graph, library: Flavour, batch: int) -> EngineKey:
     from hashlib import sha256
 
-    from runtime.backends.engine_key import EngineKey, profile, this_home
+    from runtime.backends.engine_key import key_for
 
-    return EngineKey.model_validate(
-        {
-            "onnx": sha256(graph.content).hexdigest(),
-            "precision": graph.precision,
-            "flavour": library.name,
-            "version": library.version,
-            "home": this_home(),
-            "profile": profile(batch),
-            "outputs": [output.name for output in graph.spec.outputs],
-        }
-    )
+    digest = sha256(graph.content).hexdigest()
+    outputs = (output.name for output in graph.spec.outputs)
+    return key_for(digest, graph.precision, library, outputs, batch=batch)

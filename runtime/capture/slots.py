@@ -10,21 +10,17 @@ from __future__ import annotations
 
 import mmap
 import os
-from types import TracebackType
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from runtime.closing import Closing
 from runtime.errors import InputError
 from runtime.preprocess import Image
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 LARGEST = 4096 * 2160 * 3  # bytes of a frame; memory is only taken once it is written to
 
 
-class Slots:
+class Slots(Closing):
     def __init__(self, count: int, descriptor: int | None = None) -> None:
         """New ones, or those of the process that `descriptor` came from."""
         self.count = count
@@ -51,14 +47,3 @@ class Slots:
     def close(self) -> None:
         """Pictures that are still looked at keep the memory until they are let go of."""
         os.close(self.descriptor)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

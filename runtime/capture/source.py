@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable
-from types import TracebackType
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from runtime.closing import Closing
 from runtime.errors import DermedgeError
 from runtime.preprocess import Image
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 Place = Callable[[int, int], Image]
 """Where a frame of so many rows and columns goes."""
@@ -34,7 +30,7 @@ class FrameDamaged(DermedgeError):
     """One frame is no picture; the next one may be."""
 
 
-class Source(ABC):
+class Source(Closing):
     """An opened camera. What it gives is never a stand-in: no signal is an error, not a frame."""
 
     what = ""  # driver, format, size and rate, for people
@@ -44,17 +40,3 @@ class Source(ABC):
     @abstractmethod
     def read(self, place: Place) -> Image:
         """Wait for the next frame and put it into `place`."""
-
-    @abstractmethod
-    def close(self) -> None: ...
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

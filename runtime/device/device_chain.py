@@ -89,6 +89,7 @@ class DeviceChain(Chain):
                 "More frames than this chain judges at once.",
                 got=len(frames),
                 expected=f"at most {self.batch}",
+                remedy=f"dermedge build --batch {len(frames)}, or fewer at a time",
             )
         for frame in frames:
             check_frame(frame)
@@ -164,7 +165,10 @@ class DeviceChain(Chain):
     ) -> None:
         """Up to `batch` frames, and their rows of encoded metadata, begin to be judged."""
         if self._under_way:
-            raise UsageError("What was handed over before has not been waited for.")
+            raise UsageError(
+                "What was handed over before has not been waited for.",
+                remedy="call wait() first, or use another chain of the same engines beside it",
+            )
         with self._cuda.current():
             self._begin("judge", frames, rows, format)
         self._under_way = True

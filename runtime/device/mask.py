@@ -33,7 +33,7 @@ class MaskWork:
         for name in ("parents", "areas", "outsides"):
             work.reserve(name, self.batch * (self.cells + 1) * 4)
         work.reserve("states", self.batch * STATE.itemsize)
-        work.reserve("boxes", max(self.batch * self.boxes, 1) * BOX.itemsize)
+        work.reserve("boxes", self.batch * self.boxes * BOX.itemsize)
 
     def issue(
         self,

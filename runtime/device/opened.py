@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from runtime.backends.engine_cache import EngineCache
+from runtime.backends.engine_key import key_for
 from runtime.backends.fit import check_fit
-from runtime.backends.registry import read_graph
+from runtime.backends.registry import choose_variant, read_graph
 from runtime.backends.trt_flavours import flavour
-from runtime.backends.trt_plan import OpenPlan, plan_key
+from runtime.backends.trt_plan import OpenPlan
+from runtime.closing import Closing
 from runtime.device.driver import Cuda
 from runtime.device.kernels import Kernels
 from runtime.host_chain import models_in_use, refuse_what_no_chain_can_do
 from runtime.machine import engine_folder
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
-    from typing_extensions import Self
-
     from runtime.bundle_files import LoadedBundle
 
 
-class OpenedBundle:
+class OpenedBundle(Closing):
     """Close it after the chains that were made of it."""
 
     def __init__(
@@ -59,30 +58,20 @@ class OpenedBundle:
                 plan.close()
         self.plans.clear()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
 
 def largest_batch(bundle: LoadedBundle, backend: str, precision: str | None = None) -> int:
     """The most frames at once for which this machine has every engine of the chain."""
     cache, library = EngineCache(engine_folder()), flavour(backend)
     common: set[int] | None = None
     for name in models_in_use(bundle.spec):
-        graph = read_graph(
-            backend, bundle.path, name, bundle.spec.models[name], precision=precision
-        )
+        model = bundle.spec.models[name]
+        variant = choose_variant(name, model, backend, precision)
+        outputs = [output.name for output in model.outputs]
+        key = partial(key_for, variant.sha256, variant.precision, library, outputs)
         found = {
             batch
-            for batch in cache.batches(name, plan_key(graph, library, 1))
-            if cache.fits(name, plan_key(graph, library, batch), library.portable)
+            for batch in cache.batches(name, key())
+            if cache.fits(name, key(batch=batch), library.portable)
         }
         common = found if common is None else common & found
     return max(common or {1})

@@ -71,6 +71,7 @@ def require_size(frame: npt.NDArray[np.uint8]) -> None:
             "A frame is too large for the GPU's kernels.",
             got=f"{frame.shape[1]} × {frame.shape[0]}",
             expected=f"at most {MOST_PIXELS} pixels a side",
+            remedy="make the picture smaller, or judge it with --backend openvino",
         )
 
 

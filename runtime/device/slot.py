@@ -17,7 +17,7 @@ from runtime.device.lanes import Lanes
 from runtime.device.layouts import FRAME, SAID, TARGET, Format
 from runtime.device.mask import MaskWork
 from runtime.device.pixels import Pixels
-from runtime.device.targets import Targets
+from runtime.device.targets import Targets, target_table
 
 if TYPE_CHECKING:
     from runtime.backends.base import Floats
@@ -82,7 +82,7 @@ class Slot:
             for output, shape in plan.outputs.items():
                 arena = self.results if output in told else self._work
                 arena.reserve(f"{name}: {output}", batch * int(np.prod(shape)) * 4)
-        self._tables.reserve("targets", max(len(self.targets.all), 1) * TARGET.itemsize)
+        self._tables.reserve("targets", len(self.targets.all) * TARGET.itemsize)
         self._tables.reserve("members", len(spec.chain.classify) * SAID.itemsize)
         if combine is not None:
             width = len(spec.chain.classify) * self._member_width()
@@ -120,7 +120,9 @@ class Slot:
         addresses = [
             self._work.address(f"target {number}") for number in range(len(self.targets.all))
         ]
-        self._tables.host("targets", TARGET, len(addresses))[:] = self.targets.table(addresses)
+        self._tables.host("targets", TARGET, len(addresses))[:] = target_table(
+            self.targets.all, addresses
+        )
         members = self._spec.chain.classify
         if self._spec.chain.combine is not None:
             rows = self._tables.host("members", SAID, len(members))

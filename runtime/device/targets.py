@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,11 +22,6 @@ class Target:
     view: ViewSpec
     preprocess: PreprocessSpec
     half: bool  # 16-bit floats, because an engine takes those
-
-    @property
-    def waits(self) -> bool:
-        """Whether the lesion has to be known before it can be made."""
-        return self.view.area == "lesion" or self.view.background == "black"
 
     @property
     def pixels(self) -> int:
@@ -52,8 +47,8 @@ class Targets:
                 view = _seen(spec.views[item.view], segmenter is None or model == segmenter)
                 self._of[model, item.name] = Target(view, item.preprocess, kind == "HALF")
         found = dict.fromkeys(self._of.values())
-        self.early = [target for target in found if not target.waits]
-        self.late = [target for target in found if target.waits]
+        self.early = [target for target in found if not target.view.shows_lesion]
+        self.late = [target for target in found if target.view.shows_lesion]
 
     @property
     def all(self) -> list[Target]:
@@ -63,22 +58,26 @@ class Targets:
         return self.all.index(self._of[model, tensor])
 
     def waits(self, model: str) -> bool:
-        return any(target.waits for (name, _), target in self._of.items() if name == model)
+        return any(
+            target.view.shows_lesion for (name, _), target in self._of.items() if name == model
+        )
 
-    def table(self, addresses: list[int]) -> np.ndarray:
-        rows = np.zeros(len(addresses), TARGET)
-        for row, target, address in zip(rows, self.all, addresses, strict=True):
-            view, spec = target.view, target.preprocess
-            channels = CHANNELS[spec.colour]
-            row["out"] = address
-            row["margin"] = view.margin
-            row["height"], row["width"] = spec.size
-            row["colour"], row["half"] = COLOURS[spec.colour], target.half
-            row["of_lesion"], row["square"] = view.area == "lesion", view.square
-            row["black"] = view.background == "black"
-            row["mean"][:channels] = spec.mean
-            row["scale"][:channels] = np.float32(1) / np.asarray(spec.std, np.float64)
-        return rows
+
+def target_table(targets: Sequence[Target], addresses: Sequence[int]) -> np.ndarray:
+    """As the kernels read it: what each shows, and where it is to be written."""
+    rows = np.zeros(len(addresses), TARGET)
+    for row, target, address in zip(rows, targets, addresses, strict=True):
+        view, spec = target.view, target.preprocess
+        channels = CHANNELS[spec.colour]
+        row["out"] = address
+        row["margin"] = view.margin
+        row["height"], row["width"] = spec.size
+        row["colour"], row["half"] = COLOURS[spec.colour], target.half
+        row["of_lesion"], row["square"] = view.area == "lesion", view.square
+        row["black"] = view.background == "black"
+        row["mean"][:channels] = spec.mean
+        row["scale"][:channels] = np.float32(1) / np.asarray(spec.std, np.float64)
+    return rows
 
 
 def _seen(view: ViewSpec, no_lesion: bool) -> ViewSpec:

@@ -15,15 +15,14 @@ from typing import Any
 import click
 import numpy as np
 
-from runtime.bundle import Segment
 from runtime.device.arena import Arena, Mirrored
 from runtime.device.driver import Cuda
 from runtime.device.kernels import Kernels
 from runtime.device.layouts import BOX, FRAME, LESION, SAID, TARGET, Format
-from runtime.device.mask import MaskWork
 from runtime.device.pixels import Pixels
-from runtime.device.targets import Target, Targets
+from runtime.device.targets import Target, target_table
 from runtime.specs import PreprocessSpec, ViewSpec
+from tests.gpu.lesion_launch import LesionLaunch
 from tests.runtime.device.test_lesion_kernels import SHAPES
 
 FRAMES = {"512 × 512": (512, 512), "1920 × 1080": (1080, 1920)}
@@ -65,10 +64,8 @@ def inputs_us(cuda: Cuda, kernels: Kernels, shape: tuple[int, int]) -> dict[str,
     height, width = shape
     frame = pixels.memory(height, width)
     pixels.take(frame, Format.BGR, given.host("frame", FRAME, 1)[0], stream)
-    every = Targets.__new__(Targets)
-    every.early, every.late = [target] * MEMBERS, []
     places = [made.address(str(number)) for number in range(MEMBERS)]
-    given.host("targets", TARGET, MEMBERS)[...] = every.table(places)
+    given.host("targets", TARGET, MEMBERS)[...] = target_table([target] * MEMBERS, places)
     given.host("boxes", BOX, MEMBERS)[...] = (width // 4, height // 4, width // 2, height // 2)
     given.upload(stream)
     names = [given.address(name) for name in ("frame", "targets", "boxes", "lesion")]
@@ -89,19 +86,8 @@ def inputs_us(cuda: Cuda, kernels: Kernels, shape: tuple[int, int]) -> dict[str,
 
 
 def lesion_us(cuda: Cuda, kernels: Kernels, mask: np.ndarray) -> float:
-    work, results, given = Arena(cuda), Mirrored(cuda), Mirrored(cuda)
-    steps = MaskWork(Segment(model="s"), (1, 1, *mask.shape), 1, 0)
-    steps.reserve(work, results)
-    given.reserve("mask", mask.nbytes)
-    given.reserve("frame", FRAME.itemsize)
-    for arena in (work, results, given):
-        arena.allocate()
-    stream = cuda.stream()
-    given.host("mask", np.float32, mask.shape)[...] = mask
-    given.host("frame", FRAME, 1)[...] = (0, 1080, 1920, 0, 0)
-    given.upload(stream)
-    places = given.address("mask"), given.address("frame"), 0
-    return median_us(cuda, stream, lambda: steps.issue(kernels, stream, *places, work, results))
+    launch = LesionLaunch(cuda, kernels, mask)
+    return median_us(cuda, launch.stream, launch.issue)
 
 
 def ensemble_us(cuda: Cuda, kernels: Kernels) -> float:

@@ -7,17 +7,16 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from runtime.bundle import Segment
-from runtime.device.arena import Arena, Mirrored
+from runtime.device.arena import Mirrored
 from runtime.device.driver import Cuda
 from runtime.device.kernels import Kernels
 from runtime.device.layouts import BOX, FRAME, LESION, TARGET, Format
-from runtime.device.mask import MaskWork
 from runtime.device.pixels import Pixels
-from runtime.device.targets import Target, Targets
+from runtime.device.targets import Target, target_table
 from runtime.lesion import Box, Lesion, cut_view, view_box
 from runtime.preprocess import to_tensor
 from runtime.specs import CHANNELS, ViewSpec
+from tests.gpu.lesion_launch import HEIGHT, WIDTH, LesionLaunch
 from tests.gpu.on_gpu import a_gpu
 from tests.runtime.device.test_input_kernels import GREY, noise, spec_of
 from tests.runtime.device.test_lesion_kernels import (
@@ -43,33 +42,19 @@ def kernels(cuda: Cuda) -> Kernels:
 
 
 def lesion_on_gpu(cuda: Cuda, kernels: Kernels, mask: np.ndarray, fill: bool) -> Lesion | None:
-    segment = Segment(model="segmenter", threshold=0.5, fill_holes=fill)
-    work, results, given = Arena(cuda), Mirrored(cuda), Mirrored(cuda)
-    steps = MaskWork(segment, (1, 1, *mask.shape), 1, 0)
-    steps.reserve(work, results)
-    given.reserve("mask", mask.nbytes)
-    given.reserve("frame", FRAME.itemsize)
-    for arena in (work, results, given):
-        arena.allocate()
-    stream = cuda.stream()
-    given.host("mask", np.float32, mask.shape)[...] = mask
-    given.host("frame", FRAME, 1)[...] = (0, 480, 640, 0, 0)
-    given.upload(stream)
-    steps.issue(kernels, stream, given.address("mask"), given.address("frame"), 0, work, results)
-    results.download(stream)
-    cuda.synchronize(stream)
+    launch = LesionLaunch(cuda, kernels, mask, fill)
     try:
-        return steps.lesion(results, 0)
+        launch.issue()
+        return launch.lesion()
     finally:
-        for arena in (work, results, given):
-            arena.free()
+        launch.free()
 
 
 @pytest.mark.parametrize("name", SHAPES)
 def test_hard_lesions(cuda: Cuda, kernels: Kernels, name: str) -> None:
     for fill in (True, False):
         got = lesion_on_gpu(cuda, kernels, SHAPES[name], fill)
-        same(got, expected_lesion(SHAPES[name], (480, 640), 0.5, fill))
+        same(got, expected_lesion(SHAPES[name], (HEIGHT, WIDTH), 0.5, fill))
 
 
 def test_hundreds_of_lesions(cuda: Cuda, kernels: Kernels) -> None:
@@ -78,7 +63,7 @@ def test_hundreds_of_lesions(cuda: Cuda, kernels: Kernels) -> None:
         height, width = (int(side) for side in random.integers(1, 300, 2))
         mask = random_mask(random, height, width)
         got = lesion_on_gpu(cuda, kernels, mask, bool(number % 2))
-        same(got, expected_lesion(mask, (480, 640), 0.5, bool(number % 2)))
+        same(got, expected_lesion(mask, (HEIGHT, WIDTH), 0.5, bool(number % 2)))
 
 
 def input_on_gpu(
@@ -97,9 +82,7 @@ def input_on_gpu(
     made.allocate()
     stream = cuda.stream()
     pixels.take(frame, Format.BGR, given.host("frame", FRAME, 1)[0], stream)
-    every = Targets.__new__(Targets)
-    every.early, every.late = [target], []
-    given.host("target", TARGET, 1)[...] = every.table([made.address("out")])
+    given.host("target", TARGET, 1)[...] = target_table([target], [made.address("out")])
     box = view_box(target.view, lesion, *frame.shape[:2])
     given.host("box", BOX, 1)[...] = (box.x, box.y, box.width, box.height)
     given.host("lesion", LESION, 1)["found"] = 1

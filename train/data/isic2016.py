@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from train.data.facts import number_in
-from train.data.published import MASKS, Part, PublishedSet
+from train.data.published import MASKS, UNPACK, Part, PublishedSet
 from train.data.reader import BadRow, Format, Row
 from train.data.table import Table
 
@@ -36,8 +36,7 @@ def read(root: Path, classes: Sequence[str] | None = None) -> Table:
         kind = next((k for k in _KINDS if found.folder(_data(k, part))), None)
         if kind is not None:
             found.add(_part(found, kind, part, split))
-    remedy = "Unpack the archives of the split again, or remove its data folder to leave it out."
-    return found.table(CLASSES, classes, remedy)
+    return found.table(CLASSES, classes, UNPACK)
 
 
 def _part(found: PublishedSet, kind: str, part: str, split: str) -> Part:

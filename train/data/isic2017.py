@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from train.data.facts import number_in
-from train.data.published import MASKS, Part, PublishedSet
+from train.data.published import MASKS, UNPACK, Part, PublishedSet
 from train.data.reader import BadRow, Format, Row
 from train.data.table import Table
 
@@ -35,8 +35,7 @@ def read(root: Path, classes: Sequence[str] | None = None) -> Table:
         data = found.folder(f"ISIC-2017_{part}_Data")
         if data is not None:
             found.add(_part(found, part, split, data))
-    remedy = "Unpack the archives of the split again, or remove its data folder to leave it out."
-    return found.table(CLASSES, classes, remedy)
+    return found.table(CLASSES, classes, UNPACK)
 
 
 def _part(found: PublishedSet, part: str, split: str, data: Path) -> Part:

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from train.data.facts import Facts
-from train.data.published import MASKS, Part, PublishedSet, one_hot
+from train.data.published import MASKS, UNPACK, Part, PublishedSet, one_hot
 from train.data.reader import Format
 from train.data.table import Table
 from train.data.vocabulary import CODES
@@ -36,11 +36,8 @@ def read(root: Path, classes: Sequence[str] | None = None) -> Table:
     found = PublishedSet(NAME, root)
     for part, split in SPLITS.items():
         _read_part(found, part, split)
-    remedy = (
-        "Unpack the archives of the split again, or remove its data folder to leave it out. "
-        "Where the two tasks do not fit together, keep each in a folder of its own."
-    )
-    return found.table(tuple(COLUMNS.values()), classes, remedy)
+    apart = "Where the two tasks do not fit together, keep each in a folder of its own."
+    return found.table(tuple(COLUMNS.values()), classes, f"{UNPACK} {apart}")
 
 
 def _read_part(found: PublishedSet, part: str, split: str) -> None:

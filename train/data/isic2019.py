@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from train.data.published import Part, PublishedSet, one_hot
+from train.data.published import UNPACK, Part, PublishedSet, one_hot
 from train.data.reader import Format
 from train.data.table import Table
 from train.data.vocabulary import CODES
@@ -36,8 +36,7 @@ def read(root: Path, classes: Sequence[str] | None = None) -> Table:
         data = found.folder(f"ISIC_2019_{part}_Input")
         if data is not None:
             found.add(_part(found, part, split, data))
-    remedy = "Unpack the archives of the split again, or remove its data folder to leave it out."
-    return found.table(tuple(COLUMNS.values()), classes, remedy)
+    return found.table(tuple(COLUMNS.values()), classes, UNPACK)
 
 
 def _part(found: PublishedSet, part: str, split: str, data: Path) -> Part:

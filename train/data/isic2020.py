@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from train.data.facts import number_in
-from train.data.published import PHOTOGRAPHS, Part, PublishedSet, files_in
+from train.data.published import PHOTOGRAPHS, UNPACK, Part, PublishedSet, files_in
 from train.data.reader import BadRow, Format, Row, header_of, read_rows
 from train.data.table import Table
 
@@ -65,8 +65,7 @@ def read(root: Path, classes: Sequence[str] | None = None) -> Table:
         found.add(_training(found, train))
     if test is not None:
         found.add(_testing(found, test))
-    remedy = "Unpack the archives of the split again, or remove its data folder to leave it out."
-    return found.table(CLASSES, classes, remedy)
+    return found.table(CLASSES, classes, UNPACK)
 
 
 def _with_photographs(found: PublishedSet, names: Sequence[str]) -> Path | None:

@@ -22,6 +22,7 @@ from train.data.vocabulary import as_one_of
 
 PHOTOGRAPHS = (".jpg", ".jpeg", ".png")
 MASKS = (".png",)
+UNPACK = "Unpack the archives of the split again, or remove its data folder to leave it out."
 HELD_BACK = ("validation", "test")  # splits whose truth a publisher may not have given out
 ARTEFACTS_FILE = "artefacts.csv"
 T = TypeVar("T")

@@ -23,7 +23,7 @@ from runtime.device.layouts import (
     STRUCTURES,
     Format,
 )
-from runtime.device.targets import Target, Targets
+from runtime.device.targets import Target, target_table
 from runtime.lesion import (
     Box,
     Lesion,
@@ -57,9 +57,7 @@ def header(pixels: np.ndarray, format: Format = Format.BGR) -> np.ndarray:
 
 
 def table(targets: list[Target], outs: list[np.ndarray]) -> np.ndarray:
-    every = Targets.__new__(Targets)
-    every.early, every.late = targets, []
-    return every.table([int(out.ctypes.data) for out in outs])
+    return target_table(targets, [int(out.ctypes.data) for out in outs])
 
 
 def filled(
