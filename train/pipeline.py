@@ -31,6 +31,7 @@ from train.data.splits import holdout
 from train.data.table import Table, metadata
 from train.datasets import ViewDataset
 from train.ensemble import combine, fit_ensemble
+from train.freezing import freeze
 from train.predictions import OutOfFold
 from train.recipe import Recipe, Training
 from train.stage import Stage, fingerprint, write_json
@@ -250,6 +251,7 @@ class Pipeline:
         spec = networks.member_preprocess(self.recipe, member)
         rows, stop = self._train_and_stop(self._rows(part), training)
         self._start(net.trunk, backbone, view, rows, spec)
+        freeze(net.trunk, self.recipe.members[member].frozen)
         targets, known = self.table.targets, self._known(member)
         weights = class_weights(
             targets[rows].tolist(), len(self.recipe.classes), training.class_weights

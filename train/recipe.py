@@ -21,6 +21,7 @@ Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 # Becomes a folder of the run, a file of the bundle and a column of oof.csv.
 Plain = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_\-]{0,59}$")]
+Frozen = Literal["none", "trunk", "all_but_last_block"]
 
 
 class Augmentation(Spec):
@@ -109,6 +110,7 @@ class _Classifier(Spec):
     size: tuple[Pixels, Pixels] = (224, 224)
     mean: tuple[float, float, float] | None = None  # null: what timm says the backbone expects
     std: tuple[float, float, float] | None = None
+    frozen: Frozen = "none"  # what of the backbone stays as it was pretrained
     head_rate: Positive = 1.0  # how much faster the layers behind the trunk learn
     training: Training | None = None  # null: the recipe's `training`
 
@@ -132,6 +134,12 @@ class ZooMeRecipe(_Classifier):
     zoom_se: bool = True
     reduction: Count = 16
     metadata: bool = True  # whether it is told the recipe's `metadata`
+
+    @model_validator(mode="after")
+    def _gates_learn(self) -> ZooMeRecipe:
+        if self.zoom_se and self.frozen != "none":
+            raise ValueError("Zoom-SE stands inside the backbone and has all to learn: not frozen")
+        return self
 
 
 def _kind(fields: Any) -> str:

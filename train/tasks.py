@@ -13,6 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from train.freezing import hold_still
 from train.models.member import Member
 from train.recipe import Focal, Training
 
@@ -26,6 +27,11 @@ class Task(lightning.LightningModule, ABC):
         super().__init__()
         self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.training_recipe = training
+
+    def train(self, mode: bool = True) -> Task:
+        super().train(mode)
+        hold_still(self.model)
+        return self
 
     @abstractmethod
     def loss(self, given: Any, targets: torch.Tensor) -> torch.Tensor:
@@ -46,7 +52,11 @@ class Task(lightning.LightningModule, ABC):
     def configure_optimizers(self) -> Any:
         recipe = self.training_recipe
         make = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[recipe.optimizer]
-        optimizer = make(self.groups(), lr=recipe.rate, weight_decay=recipe.weight_decay)
+        groups = [
+            {**group, "params": [p for p in group["params"] if p.requires_grad]}
+            for group in self.groups()
+        ]
+        optimizer = make(groups, lr=recipe.rate, weight_decay=recipe.weight_decay)
         if recipe.schedule == "constant":
             return optimizer
         steps = max(int(self.trainer.estimated_stepping_batches), 1)
