@@ -137,7 +137,7 @@ class Pipeline:
         if encoder := networks.encoder_of(net, recipe.network):
             self._start(*encoder, frames, rows, spec)
         train_network(
-            SegmenterTask(net, recipe.training),
+            SegmenterTask(net, recipe.training, recipe.loss),
             ViewDataset(frames, masks, rows, spec, recipe.training.augmentation),
             ViewDataset(frames, masks, stop, spec, None) if stop else None,
             recipe.training, stage.folder, self.machine, self.recipe.seed,

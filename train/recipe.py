@@ -83,6 +83,8 @@ class EncoderUNetSpec(Spec):
 
 SegmenterNetwork = Annotated[UNetSpec | EncoderUNetSpec, Field(discriminator="kind")]
 
+SegmenterLoss = Literal["bce_dice", "bce", "dice"]  # cross-entropy of each pixel, Dice, their sum
+
 
 class SegmenterRecipe(Spec):
     network: SegmenterNetwork
@@ -91,6 +93,7 @@ class SegmenterRecipe(Spec):
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
     threshold: Fraction = 0.5
     fill_holes: bool = True
+    loss: SegmenterLoss = "bce_dice"
     training: Training
 
     @model_validator(mode="after")

@@ -1,11 +1,11 @@
-"""What Lightning trains: a segmenter by cross-entropy and Dice, a member by cross-entropy or by
-a focal loss."""
+"""What Lightning trains: a segmenter by cross-entropy, Dice or both, a member by cross-entropy or
+by a focal loss."""
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import lightning
@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from train.freezing import hold_still
 from train.models.member import Member
-from train.recipe import Focal, Training
+from train.recipe import Focal, SegmenterLoss, Training
 
 WARM_UP = 0.1
 
@@ -75,14 +75,29 @@ def _cosine(share: float) -> float:
 
 
 class SegmenterTask(Task):
+    def __init__(self, model: nn.Module, training: Training, loss: SegmenterLoss) -> None:
+        super().__init__(model, training)
+        self.parts = [LOSSES[part] for part in loss.split("_")]
+
     def loss(self, given: Any, targets: torch.Tensor) -> torch.Tensor:
         logits = self.model(given.contiguous(memory_format=torch.channels_last)).float()
-        probabilities = torch.sigmoid(logits).flatten(1)
-        truth = targets.flatten(1)
-        overlap = (probabilities * truth).sum(1)
-        # One pixel of smoothing: an image without lesion has a Dice too.
-        dice = (2 * overlap + 1) / (probabilities.sum(1) + truth.sum(1) + 1)
-        return functional.binary_cross_entropy_with_logits(logits, targets) + 1 - dice.mean()
+        return torch.stack([part(logits, targets) for part in self.parts]).sum()
+
+
+def dice_loss(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """One minus Dice, image by image."""
+    probabilities = torch.sigmoid(logits).flatten(1)
+    truth = targets.flatten(1)
+    overlap = (probabilities * truth).sum(1)
+    # One pixel of smoothing: an image without lesion has a Dice too.
+    dice = (2 * overlap + 1) / (probabilities.sum(1) + truth.sum(1) + 1)
+    return 1 - dice.mean()
+
+
+LOSSES: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
+    "bce": functional.binary_cross_entropy_with_logits,
+    "dice": dice_loss,
+}
 
 
 class MemberTask(Task):
