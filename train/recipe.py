@@ -70,6 +70,7 @@ class UNetSpec(Spec):
 
     kind: Literal["unet"] = "unet"
     width: Count = 64
+    batch_norm: bool = False
 
 
 class EncoderUNetSpec(Spec):
