@@ -188,9 +188,8 @@ class Pipeline:
         inputs = {**self._data, "size": recipe.size, **self._view_inputs(member)}
         name = f"{recipe.view}-{recipe.size[1]}x{recipe.size[0]}"
         stage = Stage.of(self.out / "views" / name, inputs)
-        if self.recipe.segmenter is None:
-            return frames_at(self.table, recipe.size, stage)
-        return view_at(self.table, self._masks, view, recipe.size, stage)
+        masks = None if self.recipe.segmenter is None else self._masks
+        return view_at(self.table, masks, view, recipe.size, stage)
 
     def _view_inputs(self, member: str) -> dict[str, Any]:
         """A whole frame stays the same when the segmenter changes; a crop does not."""
