@@ -17,7 +17,7 @@ from urllib.request import getproxies, proxy_bypass
 from torch import nn
 
 from runtime.errors import InputError, UsageError
-from train.models.member import OWN_TRUNKS
+from train.models.trunks import OWN_TRUNKS
 
 HUB_TIMEOUT_S = 3.0
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from train.batchnorm import has_folded_batchnorm, restore_batchnorm
-from train.models.member import build_trunk
+from train.models.trunks import build_trunk
 
 
 def norms(net: nn.Module) -> list[nn.BatchNorm2d]:

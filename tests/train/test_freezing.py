@@ -11,7 +11,8 @@ from torch import nn
 from runtime.errors import UsageError
 from tests.train.test_trainer import CPU, data
 from train.freezing import freeze, hold_still, last_block
-from train.models.member import Member, build_trunk
+from train.models.member import Member
+from train.models.trunks import build_trunk
 from train.recipe import Frozen, Training
 from train.tasks import MemberTask
 from train.trainer import train_network

@@ -11,9 +11,10 @@ from runtime.errors import UsageError
 from tests.train.tiny import tiny_recipe
 from train import networks
 from train.models.locally_connected import LocallyConnected
-from train.models.member import Member, build_trunk
+from train.models.member import Member
 from train.models.se import SqueezeExcite
 from train.models.small_se import SmallSE
+from train.models.trunks import build_trunk
 from train.models.unet import LEVELS, UNet
 from train.recipe import Recipe, load_recipe
 

@@ -16,7 +16,7 @@ from torch import nn
 from runtime.errors import InputError, UsageError
 from tests.train.tiny import tiny_recipe
 from train import networks
-from train.models.member import build_trunk
+from train.models.trunks import build_trunk
 from train.recipe import Recipe
 from train.weights import _reachable, load_trunk, parse_weights
 
