@@ -23,12 +23,14 @@ Count = Annotated[int, Field(ge=1)]
 # Becomes a folder of the run, a file of the bundle and a column of oof.csv.
 Plain = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_\-]{0,59}$")]
 Frozen = Literal["none", "trunk", "all_but_last_block"]
+Choice = Literal["loss", "balanced_accuracy"]
 
 
 class Augmentation(Spec):
     """Random changes to a training image, drawn anew each epoch. Zero or false leaves one out."""
 
     rotate: Annotated[float, Field(ge=0, le=180)] = 0.0  # degrees either way
+    shear: Annotated[float, Field(ge=0, lt=90)] = 0.0  # degrees either way
     flip: bool = False  # left-right and up-down, each one time in two
     shift: Fraction = 0.0  # of the side, along each axis
     mirror: bool = False  # left-right alone
@@ -59,11 +61,26 @@ class Training(Spec):
     rate: Positive = 1e-4
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     schedule: Literal["constant", "cosine"] = "constant"  # cosine warms up over a tenth
-    patience: Count | None = None  # early stopping, on a part of the training images
+    # Which epoch's weights are kept, judged on a part of the training images that is set aside.
+    # Null: the last epoch's, or with `patience` the one of the least loss.
+    choose: Choice | None = None
+    patience: Count | None = None  # end after so many epochs without a better one on that part
     stop_fraction: Fraction = 0.1  # how many images that part is
-    class_weights: Literal["none", "sqrt", "balanced"] = "none"  # inverse frequency, or its root
+    sampling: Literal["natural", "balanced"] = "natural"  # rarer classes repeated in an epoch
+    # Inverse frequency, its root, or each class's own (1 where none is given).
+    class_weights: Literal["none", "sqrt", "balanced"] | dict[str, Positive] = "none"
     focal: Focal | None = None  # null: cross-entropy
     augmentation: Augmentation = Augmentation()
+
+    @property
+    def choice(self) -> Choice | None:
+        return self.choose or (None if self.patience is None else "loss")
+
+    @model_validator(mode="after")
+    def _frequency_counts_once(self) -> Training:
+        if self.sampling == "balanced" and self.class_weights in ("sqrt", "balanced"):
+            raise ValueError("sampling is balanced: class_weights by frequency would do it twice")
+        return self
 
 
 class UNetSpec(Spec):
@@ -266,6 +283,16 @@ class Recipe(Spec):
         for name in (*self.positive, self.score):
             if name not in self.classes:
                 raise ValueError(f"{name!r} is not one of the classes {', '.join(self.classes)}")
+        return self
+
+    @model_validator(mode="after")
+    def _weighted_classes_are_there(self) -> Recipe:
+        for training in (self.training, *map(self.training_of, self.members)):
+            weights = training.class_weights
+            for name in weights if isinstance(weights, dict) else ():
+                if name not in self.classes:
+                    known = ", ".join(self.classes)
+                    raise ValueError(f"class_weights has {name!r}, the classes are {known}")
         return self
 
     @model_validator(mode="after")

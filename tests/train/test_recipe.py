@@ -73,6 +73,12 @@ BAD: list[tuple[str, Change]] = [
     ("training.rate", lambda r: r["training"].update(rate=0)),
     ("training.optimizer", lambda r: r["training"].update(optimizer="sgd")),
     ("training.augmentation.rotation", lambda r: r["training"]["augmentation"].update(rotation=9)),
+    ("class_weights has 'mole'", lambda r: r["training"].update(class_weights={"mole": 2})),
+    (
+        "would do it twice",
+        lambda r: r["training"].update(sampling="balanced", class_weights="sqrt"),
+    ),
+    ("training.class_weights", lambda r: r["training"].update(class_weights={"nevus": 0})),
     ("members.first.view", lambda r: r["members"]["first"].update(view="hole")),
     ("members.first.sizes", lambda r: r["members"]["first"].update(sizes=[8, 8])),
     ("members.a/b", lambda r: r["members"].update({"a/b": r["members"]["first"]})),

@@ -54,8 +54,8 @@ class Run:
     def train_and_stop(
         self, rows: npt.NDArray[np.int64], training: Training
     ) -> tuple[list[int], list[int]]:
-        """Early stopping watches images of its own, never those the fold is judged on."""
-        if training.patience is None:
+        """An epoch is chosen by images of its own, never by those the fold is judged on."""
+        if training.choice is None:
             return rows.tolist(), []
         part = replace(self.table, samples=tuple(self.table[int(r)] for r in rows))
         _, held = holdout(part, training.stop_fraction, self.recipe.seed)
