@@ -57,12 +57,17 @@ class Training(Spec):
     optimizer: Literal["adam", "adamw"] = "adam"
     rate: Positive = 1e-4
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    schedule: Literal["constant", "cosine"] = "constant"  # cosine warms up over a tenth
+    schedule: Literal["constant", "cosine", "plateau", "cyclical"] = "constant"
     patience: Count | None = None  # early stopping, on a part of the training images
     stop_fraction: Fraction = 0.1  # how many images that part is
     class_weights: Literal["none", "sqrt", "balanced"] = "none"  # inverse frequency, or its root
     focal: Focal | None = None  # null: cross-entropy
     augmentation: Augmentation = Augmentation()
+
+    @property
+    def watches(self) -> bool:
+        """Whether a part of the training images is set aside to see how it goes."""
+        return self.patience is not None or self.schedule in ("plateau", "cyclical")
 
 
 class UNetSpec(Spec):
@@ -344,19 +349,25 @@ def _varied(fields: Any, variant: str, where: str) -> Any:
             remedy="name one of them behind the slash, or leave slash and variant out",
         )
     name = f"{fields.get('name', '')}-{variant}"
-    return _merged(fields, variants[variant]) | {"name": name}
+    varied = _merged(fields, variants[variant]) | {"name": name}
+    members = varied.get("members") or {}  # a variant takes one out by a null
+    return varied | {"members": {name: own for name, own in members.items() if own is not None}}
 
 
 def _merged(fields: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    """What both have, field by field; a null takes a part out."""
+    """What both have, field by field; a part of another kind takes the place of what was there."""
     both = dict(fields)
     for name, value in other.items():
         known = both.get(name)
-        if isinstance(known, dict) and isinstance(value, dict):
+        if isinstance(known, dict) and isinstance(value, dict) and _of_one_kind(known, value):
             both[name] = _merged(known, value)
         else:
             both[name] = value
     return both
+
+
+def _of_one_kind(known: dict[str, Any], value: dict[str, Any]) -> bool:
+    return "kind" not in value or value["kind"] == known.get("kind")
 
 
 def _place(loc: tuple[int | str, ...]) -> str:

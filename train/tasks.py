@@ -3,7 +3,6 @@ a focal loss."""
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, cast
@@ -15,8 +14,7 @@ from torch.nn import functional
 
 from train.models.member import Member
 from train.recipe import Focal, Training
-
-WARM_UP = 0.1
+from train.schedules import schedule
 
 
 class Task(lightning.LightningModule, ABC):
@@ -47,21 +45,11 @@ class Task(lightning.LightningModule, ABC):
         recipe = self.training_recipe
         make = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[recipe.optimizer]
         optimizer = make(self.groups(), lr=recipe.rate, weight_decay=recipe.weight_decay)
-        if recipe.schedule == "constant":
-            return optimizer
-        steps = max(int(self.trainer.estimated_stepping_batches), 1)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda s: _cosine(s / steps))
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
-        }
+        changing = schedule(recipe, optimizer, self._steps)
+        return optimizer if changing is None else {"optimizer": optimizer, "lr_scheduler": changing}
 
-
-def _cosine(share: float) -> float:
-    """A tenth of the way up in a straight line, then down half a cosine."""
-    if share < WARM_UP:
-        return (share + 1e-3) / WARM_UP
-    return 0.5 * (1 + math.cos(math.pi * min((share - WARM_UP) / (1 - WARM_UP), 1.0)))
+    def _steps(self) -> int:
+        return max(int(self.trainer.estimated_stepping_batches), 1)
 
 
 class SegmenterTask(Task):
