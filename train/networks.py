@@ -72,7 +72,7 @@ def build_segmenter(recipe: Recipe, *, hub: bool = False) -> nn.Module:
     """`hub` fetches the encoder's ImageNet weights; without it they are random, or loaded later."""
     network = segmenter_of(recipe).network
     if not isinstance(network, EncoderUNetSpec):
-        return UNet(network.width)
+        return UNet(network.width, batch_norm=network.batch_norm)
     import segmentation_models_pytorch as smp
 
     with hub_access(network.backbone, wanted=hub):

@@ -22,6 +22,7 @@ Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 # Becomes a folder of the run, a file of the bundle and a column of oof.csv.
 Plain = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_\-]{0,59}$")]
+Frozen = Literal["none", "trunk", "all_but_last_block"]
 
 
 class Augmentation(Spec):
@@ -75,10 +76,11 @@ class UNetSpec(Spec):
 
     kind: Literal["unet"] = "unet"
     width: Count = 64
+    batch_norm: bool = False
 
     @property
     def described(self) -> str:
-        return f"U-Net, width {self.width}"
+        return f"U-Net, width {self.width}{', batch normalisation' * self.batch_norm}"
 
 
 class EncoderUNetSpec(Spec):
@@ -96,6 +98,8 @@ class EncoderUNetSpec(Spec):
 
 SegmenterNetwork = Annotated[UNetSpec | EncoderUNetSpec, Field(discriminator="kind")]
 
+SegmenterLoss = Literal["bce_dice", "bce", "dice"]  # cross-entropy of each pixel, Dice, their sum
+
 
 class SegmenterRecipe(Spec):
     network: SegmenterNetwork
@@ -104,6 +108,7 @@ class SegmenterRecipe(Spec):
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
     threshold: Fraction = 0.5
     fill_holes: bool = True
+    loss: SegmenterLoss = "bce_dice"
     training: Training
 
     @model_validator(mode="after")
@@ -123,6 +128,7 @@ class _Classifier(Spec):
     size: tuple[Pixels, Pixels] = (224, 224)
     mean: tuple[float, float, float] | None = None  # null: what timm says the backbone expects
     std: tuple[float, float, float] | None = None
+    frozen: Frozen = "none"  # what of the backbone stays as it was pretrained
     head_rate: Positive = 1.0  # how much faster the layers behind the trunk learn
     training: Training | None = None  # null: the recipe's `training`
 
@@ -154,6 +160,12 @@ class ZooMeRecipe(_Classifier):
     zoom_se: bool = True
     reduction: Count = 16
     metadata: bool = True  # whether it is told the recipe's `metadata`
+
+    @model_validator(mode="after")
+    def _gates_learn(self) -> ZooMeRecipe:
+        if self.zoom_se and self.frozen != "none":
+            raise ValueError("Zoom-SE stands inside the backbone and has all to learn: not frozen")
+        return self
 
     @property
     def described(self) -> str:

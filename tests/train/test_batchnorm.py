@@ -82,6 +82,14 @@ def test_without_restoring_training_starts_from_noise() -> None:
     assert gap(trunk, folded) > 0.3
 
 
+@pytest.mark.parametrize("training", [True, False])
+def test_a_trunk_is_left_in_the_mode_it_was_in(training: bool) -> None:
+    """In evaluation the statistics just measured would never move again."""
+    trunk = trained_trunk().train(training)
+    restore_batchnorm(trunk, [images()])
+    assert {module.training for module in trunk.modules()} == {training}
+
+
 def test_a_restored_trunk_can_be_trained() -> None:
     trunk = trained_trunk()
     fold(trunk)

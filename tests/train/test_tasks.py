@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from train.models.member import Member
 from train.models.small_se import SmallSE
-from train.recipe import Focal, Training
+from train.recipe import Focal, SegmenterLoss, Training
 from train.tasks import MemberTask, SegmenterTask, class_weights, focal_loss
 
 TRAINING = Training(epochs=1)
@@ -69,9 +69,11 @@ def test_what_stands_behind_the_trunk_learns_faster() -> None:
 # --- segmentation --------------------------------------------------------------------------------
 
 
-def loss_of(probabilities: torch.Tensor, masks: torch.Tensor) -> float:
+def loss_of(
+    probabilities: torch.Tensor, masks: torch.Tensor, loss: SegmenterLoss = "bce_dice"
+) -> float:
     """The loss of a network that says exactly these probabilities."""
-    task = SegmenterTask(nn.Identity(), TRAINING)
+    task = SegmenterTask(nn.Identity(), TRAINING, loss)
     return float(task.loss(torch.logit(probabilities, eps=1e-7), masks))
 
 
@@ -98,6 +100,13 @@ def test_the_dice_part_by_hand() -> None:
     dice = (2 * 0.25 * 100 + 1) / (0.25 * 256 + 100 + 1)
     entropy = -(100 * math.log(0.25) + 156 * math.log(0.75)) / 256
     assert loss_of(said, truth) == pytest.approx(entropy + 1 - dice, rel=1e-5)
+
+
+def test_each_part_alone() -> None:
+    truth, said = mask(*range(100)), torch.full((1, 1, 16, 16), 0.25)
+    bce, dice = loss_of(said, truth, "bce"), loss_of(said, truth, "dice")
+    assert bce == pytest.approx(-(100 * math.log(0.25) + 156 * math.log(0.75)) / 256, rel=1e-5)
+    assert bce + dice == pytest.approx(loss_of(said, truth), rel=1e-5)
 
 
 def test_images_count_alike_whatever_their_lesions_size() -> None:

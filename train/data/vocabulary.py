@@ -58,8 +58,8 @@ CODES = {
 
 
 def as_one_of(label: str, classes: Sequence[str]) -> str:
-    """The class that a label belongs to: its own, whatever the case, else the next broader one, else
-    not_melanoma and its like, which hold every disease that is known to be another.
+    """The class that a label belongs to: its own, whatever the case, else the next broader one,
+    else not_melanoma or its like, which hold every disease that is known to be another.
 
     A label that belongs to none of them is returned as it is, for the caller to judge.
     """

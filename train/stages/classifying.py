@@ -15,12 +15,13 @@ import torch
 from train import networks
 from train.data.table import metadata
 from train.datasets import ViewDataset
+from train.freezing import freeze
 from train.stage import Stage
 from train.stages.run import Run, named
 from train.stages.segmenting import Segmenting
 from train.tasks import MemberTask, class_weights
 from train.trainer import WEIGHTS, load_network, predict
-from train.views import Bytes, frames_at, view_at
+from train.views import Bytes, view_at
 
 Floats = npt.NDArray[np.float64]
 
@@ -37,10 +38,8 @@ class Classifying:
         inputs = {**run.data_inputs, "size": recipe.size, **self._view_inputs(member)}
         name = f"{recipe.view}-{recipe.size[1]}x{recipe.size[0]}"
         stage = Stage.of(run.out / "views" / name, inputs)
-        if self.segmenting is None:
-            return frames_at(run.table, recipe.size, stage)
-        view = run.recipe.views[recipe.view]
-        return view_at(run.table, self.segmenting.masks, view, recipe.size, stage)
+        masks = None if self.segmenting is None else self.segmenting.masks
+        return view_at(run.table, masks, run.recipe.views[recipe.view], recipe.size, stage)
 
     def _view_inputs(self, member: str) -> dict[str, Any]:
         """A whole frame stays the same when the segmenter changes; a crop does not."""
@@ -102,6 +101,7 @@ class Classifying:
         spec = networks.member_preprocess(run.recipe, member)
         rows, stop = run.train_and_stop(run.rows(part), training)
         run.start(net.trunk, own.backbone, view, rows, spec)
+        freeze(net.trunk, own.frozen)
         targets, known = run.table.targets, self._known(member)
         weights = class_weights(
             targets[rows].tolist(), len(run.recipe.classes), training.class_weights

@@ -53,7 +53,7 @@ class Segmenting:
         if encoder := networks.encoder_of(net, recipe.network):
             run.start(*encoder, frames, rows, spec)
         run.fit(
-            SegmenterTask(net, recipe.training),
+            SegmenterTask(net, recipe.training, recipe.loss),
             ViewDataset(frames, masks, rows, spec, recipe.training.augmentation),
             ViewDataset(frames, masks, stop, spec, None) if stop else None,
             recipe.training,
