@@ -94,7 +94,7 @@ def command(
     workers: int | None,
 ) -> None:
     """Train every network of a recipe, with out-of-fold predictions to judge them by."""
-    from train.recipe import load_recipe
+    from train.recipe_files import load_recipe
     from train.trainer import Machine, check_machine
     from train.weights import parse_weights
 

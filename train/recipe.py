@@ -1,20 +1,15 @@
 """A recipe: one YAML file that says how a published system, or ours, is built and trained.
 
-`dermedge train --recipe NAME` reads train/recipes/NAME.yaml; a path to a YAML file does as well.
 Every field is checked and an unknown one is an error, so a misspelt learning rate cannot pass.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.resources import files
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
-from runtime.errors import UsageError
 from runtime.metadata import MetadataSpec
 from runtime.specs import Fraction, Pixels, Spec, ViewSpec
 
@@ -60,7 +55,7 @@ class Training(Spec):
     optimizer: Literal["adam", "adamw"] = "adam"
     rate: Positive = 1e-4
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    schedule: Literal["constant", "cosine"] = "constant"  # cosine warms up over a tenth
+    schedule: Literal["constant", "cosine", "plateau", "cyclical"] = "constant"
     # Which epoch's weights are kept, judged on a part of the training images that is set aside.
     # Null: the last epoch's, or with `patience` the one of the least loss.
     choose: Choice | None = None
@@ -75,6 +70,11 @@ class Training(Spec):
     @property
     def choice(self) -> Choice | None:
         return self.choose or (None if self.patience is None else "loss")
+
+    @property
+    def watches(self) -> bool:
+        """Whether a part of the training images is set aside to see how it goes."""
+        return self.choice is not None or self.schedule in ("plateau", "cyclical")
 
     @model_validator(mode="after")
     def _frequency_counts_once(self) -> Training:
@@ -320,88 +320,3 @@ class Recipe(Spec):
 
     def training_of(self, member: str) -> Training:
         return self.members[member].training or self.training
-
-
-def shipped_recipes() -> list[str]:
-    """Names of the recipes in train/recipes."""
-    names = [entry.name for entry in files("train").joinpath("recipes").iterdir()]
-    return sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))
-
-
-def load_recipe(name: str) -> Recipe:
-    """A shipped recipe by its name, or any YAML file by its path; NAME/VARIANT is one of its
-    variants."""
-    if Path(name).is_file():
-        return parse_recipe(_read(Path(name)), name)
-    shipped, _, variant = name.partition("/")
-    if shipped in shipped_recipes():
-        text = (files("train") / "recipes" / f"{shipped}.yaml").read_text(encoding="utf-8")
-    else:
-        raise UsageError(
-            "There is no such recipe.",
-            got=name,
-            expected=", ".join(shipped_recipes()) + ", or the path of a YAML file",
-            remedy="copy a shipped recipe, change it, and give its path",
-        )
-    return parse_recipe(text, name, variant)
-
-
-def _read(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as exc:
-        raise UsageError("The recipe cannot be read.", got=f"{file}: {exc}") from exc
-
-
-def parse_recipe(text: str, where: str, variant: str = "") -> Recipe:
-    try:
-        fields = yaml.safe_load(text)
-        return Recipe.model_validate(_varied(fields, variant, where))
-    except yaml.YAMLError as exc:
-        raise UsageError(f"Recipe {where} is not valid YAML.", got=exc) from exc
-    except ValidationError as exc:
-        problems = [f"{_place(error['loc']) or 'recipe'}: {error['msg']}" for error in exc.errors()]
-        raise UsageError(
-            f"Recipe {where} does not fit the schema.",
-            got="; ".join(problems),
-            remedy="Compare it with train/recipes/ding.yaml.",
-        ) from exc
-
-
-def _varied(fields: Any, variant: str, where: str) -> Any:
-    """The recipe's fields with those of one of its `variants` in their places."""
-    if not isinstance(fields, dict):
-        return fields
-    variants: dict[str, dict[str, Any]] = fields.pop("variants", None) or {}
-    if not variant:
-        return fields
-    if variant not in variants:
-        raise UsageError(
-            "The recipe has no such variant.",
-            got=where,
-            expected=", ".join(variants) or "no variant: it has none",
-            remedy="name one of them behind the slash, or leave slash and variant out",
-        )
-    name = f"{fields.get('name', '')}-{variant}"
-    return _merged(fields, variants[variant]) | {"name": name}
-
-
-def _merged(fields: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    """What both have, field by field; a null takes a part out."""
-    both = dict(fields)
-    for name, value in other.items():
-        known = both.get(name)
-        if isinstance(known, dict) and isinstance(value, dict):
-            both[name] = _merged(known, value)
-        else:
-            both[name] = value
-    return both
-
-
-def _place(loc: tuple[int | str, ...]) -> str:
-    """Where in the file: without the kind of a part, which pydantic puts behind its name."""
-    parts = [str(part) for part in loc]
-    kind = {"members": 2, "ensemble": 1}.get(parts[0] if parts else "")
-    if kind is not None and len(parts) > kind:
-        del parts[kind]
-    return ".".join(parts)

@@ -80,7 +80,7 @@ def command(
 
 
 def _recipe(name: str, row: Row, light: bool) -> Recipe | None:
-    from train.recipe import load_recipe
+    from train.recipe_files import load_recipe
 
     variant = row.light if light else row.variant
     if variant is None:

@@ -3,7 +3,6 @@ by a focal loss."""
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
@@ -16,8 +15,7 @@ from torch.nn import functional
 from train.freezing import hold_still
 from train.models.member import Member
 from train.recipe import Focal, SegmenterLoss, Training
-
-WARM_UP = 0.1
+from train.schedules import schedule
 
 
 class Task(lightning.LightningModule, ABC):
@@ -57,21 +55,11 @@ class Task(lightning.LightningModule, ABC):
             for group in self.groups()
         ]
         optimizer = make(groups, lr=recipe.rate, weight_decay=recipe.weight_decay)
-        if recipe.schedule == "constant":
-            return optimizer
-        steps = max(int(self.trainer.estimated_stepping_batches), 1)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda s: _cosine(s / steps))
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
-        }
+        changing = schedule(recipe, optimizer, self._steps)
+        return optimizer if changing is None else {"optimizer": optimizer, "lr_scheduler": changing}
 
-
-def _cosine(share: float) -> float:
-    """A tenth of the way up in a straight line, then down half a cosine."""
-    if share < WARM_UP:
-        return (share + 1e-3) / WARM_UP
-    return 0.5 * (1 + math.cos(math.pi * min((share - WARM_UP) / (1 - WARM_UP), 1.0)))
+    def _steps(self) -> int:
+        return max(int(self.trainer.estimated_stepping_batches), 1)
 
 
 class SegmenterTask(Task):
@@ -133,21 +121,23 @@ class MemberTask(Task):
         return logits.float()
 
     def loss(self, given: Any, targets: torch.Tensor) -> torch.Tensor:
+        return self.loss_of(self.logits(given), targets)
+
+    def loss_of(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         focal = self.training_recipe.focal
         if focal is None:
-            return functional.cross_entropy(self.logits(given), targets, weight=self.class_weights)
-        return focal_loss(self.logits(given), targets, focal, self.positive)
+            return functional.cross_entropy(logits, targets, weight=self.class_weights)
+        return focal_loss(logits, targets, focal, self.positive)
 
-    def validation_step(self, batch: Any, number: int) -> None:
-        if self.training_recipe.choice == "balanced_accuracy":
-            given, targets = batch
-            self.found.append(found_of_each(self.logits(given), targets))
-        else:
-            super().validation_step(batch, number)
+    def validation_step(self, batch: Any, _: int) -> None:
+        given, targets = batch
+        logits = self.logits(given)
+        self.log("stop_loss", self.loss_of(logits, targets), prog_bar=True, sync_dist=True)
+        self.found.append(found_of_each(logits, targets))
 
     def on_validation_epoch_end(self) -> None:
         """Over all images and processes at once: a batch may lack a class."""
-        if self.training_recipe.choice == "balanced_accuracy":
+        if self.found:
             counts = self.trainer.strategy.reduce(torch.stack(self.found).sum(0), reduce_op="sum")
             self.found.clear()
             self.log("stop_balanced_accuracy", balanced_accuracy(counts), prog_bar=True)

@@ -11,7 +11,8 @@ import yaml
 
 from runtime.errors import UsageError
 from tests.train.tiny import tiny_recipe
-from train.recipe import Recipe, load_recipe, parse_recipe, shipped_recipes
+from train.recipe import Recipe
+from train.recipe_files import load_recipe, parse_recipe, shipped_recipes
 
 Change = Callable[[dict[str, Any]], object]
 

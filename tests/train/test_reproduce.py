@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.train.test_recipe import zoome
 from tests.train.tiny import write_data
 from train import reproduce
-from train.recipe import parse_recipe
+from train.recipe_files import parse_recipe
 from train.reproducing.by_fold import by_fold, youden
 from train.reproducing.published import TABLES, PaperTable, Row
 

@@ -55,7 +55,7 @@ class Run:
         self, rows: npt.NDArray[np.int64], training: Training
     ) -> tuple[list[int], list[int]]:
         """An epoch is chosen by images of its own, never by those the fold is judged on."""
-        if training.choice is None:
+        if not training.watches:
             return rows.tolist(), []
         part = replace(self.table, samples=tuple(self.table[int(r)] for r in rows))
         _, held = holdout(part, training.stop_fraction, self.recipe.seed)
