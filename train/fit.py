@@ -114,8 +114,10 @@ def prepare(
     recipe: Recipe, data: tuple[Path, ...], out: Path, machine: Machine, split: str
 ) -> Pipeline:
     """Everything that can go wrong before the first network is trained."""
+    from train.networks import check_frozen
     from train.pipeline import Pipeline
 
+    check_frozen(recipe, machine.weights)
     table = _open(data, recipe)
     _fetch_weights(out, recipe, machine)
     folds = _describe(out, recipe, table, machine, split)

@@ -22,7 +22,7 @@ def shipped_recipes() -> list[str]:
 
 def load_recipe(name: str) -> Recipe:
     """A shipped recipe by its name, or any YAML file by its path; NAME/VARIANT is one of its
-    variants."""
+    variants, NAME/ONE+OTHER two of them, the second put over the first."""
     if Path(name).is_file():
         return parse_recipe(_read(Path(name)), name)
     shipped, _, variant = name.partition("/")
@@ -61,21 +61,22 @@ def parse_recipe(text: str, where: str, variant: str = "") -> Recipe:
 
 
 def _varied(fields: Any, variant: str, where: str) -> Any:
-    """The recipe's fields with those of one of its `variants` in their places."""
+    """The recipe's fields with those of some of its `variants` in their places."""
     if not isinstance(fields, dict):
         return fields
     variants: dict[str, dict[str, Any]] = fields.pop("variants", None) or {}
     if not variant:
         return fields
-    if variant not in variants:
-        raise UsageError(
-            "The recipe has no such variant.",
-            got=where,
-            expected=", ".join(variants) or "no variant: it has none",
-            remedy="name one of them behind the slash, or leave slash and variant out",
-        )
-    name = f"{fields.get('name', '')}-{variant}"
-    varied = _merged(fields, variants[variant]) | {"name": name}
+    varied = fields
+    for name in variant.split("+"):
+        if name not in variants:
+            raise UsageError(
+                "The recipe has no such variant.",
+                got=where,
+                expected=", ".join(variants) or "no variant: it has none",
+                remedy="name one of them behind the slash, or leave slash and variant out",
+            )
+        varied = _merged(varied, variants[name]) | {"name": f"{varied.get('name', '')}-{name}"}
     members = varied.get("members") or {}  # a variant takes one out by a null
     return varied | {"members": {name: own for name, own in members.items() if own is not None}}
 
