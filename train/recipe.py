@@ -19,6 +19,7 @@ Count = Annotated[int, Field(ge=1)]
 Plain = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_\-]{0,59}$")]
 Frozen = Literal["none", "trunk", "all_but_last_block"]
 Choice = Literal["loss", "balanced_accuracy"]
+HeatMap = Literal["visual_backprop", "activations"]
 
 
 class Augmentation(Spec):
@@ -155,6 +156,7 @@ class PooledRecipe(_Classifier):
     se_width: Count | None = 128  # null: no SE block
     features: Count | None = 128  # null: what was pooled goes to the classes as it is
     dropout: Fraction = 0.0
+    heatmap: HeatMap = "visual_backprop"  # what shows where it looks; activations: the last layer's
 
     @property
     def described(self) -> str:
