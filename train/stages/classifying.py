@@ -107,7 +107,7 @@ class Classifying:
             targets[rows].tolist(), len(run.recipe.classes), training.class_weights
         )
         positive = [name in run.recipe.positive for name in run.recipe.classes]
-        run.fit(
+        took = run.fit(
             MemberTask(net, training, weights, own.head_rate, positive),
             ViewDataset(view, targets, rows, spec, training.augmentation, known),
             ViewDataset(view, targets, stop, spec, None, known) if stop else None,
@@ -115,7 +115,11 @@ class Classifying:
             stage,
             f"{member} {named(part)}",
         )
-        stage.finish()
+        stage.finish(took)
+
+    def seconds(self, member: str) -> list[float | None]:
+        """How long each fold's network took."""
+        return [self.stage(member, part).facts()["seconds"] for part in self.run.fold_parts]
 
     # -- asking --------------------------------------------------------------------------------
 
