@@ -16,6 +16,7 @@ from train import networks
 from train.data.table import metadata
 from train.datasets import ViewDataset
 from train.freezing import freeze
+from train.sampling import balanced
 from train.stage import Stage
 from train.stages.run import Run, named
 from train.stages.segmenting import Segmenting
@@ -103,13 +104,12 @@ class Classifying:
         run.start(net.trunk, own.backbone, view, rows, spec)
         freeze(net.trunk, own.frozen)
         targets, known = run.table.targets, self._known(member)
-        weights = class_weights(
-            targets[rows].tolist(), len(run.recipe.classes), training.class_weights
-        )
+        weights = class_weights(targets[rows].tolist(), run.recipe.classes, training.class_weights)
         positive = [name in run.recipe.positive for name in run.recipe.classes]
+        seen = ViewDataset(view, targets, rows, spec, training.augmentation, known)
         took = run.fit(
             MemberTask(net, training, weights, own.head_rate, positive),
-            ViewDataset(view, targets, rows, spec, training.augmentation, known),
+            balanced(seen, targets[rows]) if training.sampling == "balanced" else seen,
             ViewDataset(view, targets, stop, spec, None, known) if stop else None,
             training,
             stage,
