@@ -69,7 +69,7 @@ def command(
     from train.trainer import Machine, check_machine
     from train.weights import parse_weights
 
-    tables = TABLES[name]
+    tables = [table for table in TABLES[name] if any(_variants(r, light) for r in table.rows)]
     chosen = [_variants(row, light) for table in tables for row in table.rows]
     recipes = {variant: _recipe(name, variant) for variants in chosen for variant in variants}
     machine = Machine(
