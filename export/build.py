@@ -196,9 +196,10 @@ def tool_versions() -> dict[str, str]:
 def _what(recipe: Recipe, name: str) -> str:
     if name == SEGMENTER and recipe.segmenter is not None:
         network = recipe.segmenter.network
-        if network.kind == "unet":
-            return f"U-Net, width {network.width}"
-        return f"U-Net on {network.backbone}"
+        if network.kind == "encoder_unet":
+            return f"U-Net on {network.backbone}"
+        dilated = ", dilated" if network.kind == "dilated_unet" else ""
+        return f"U-Net{dilated}, width {network.width}"
     if name == ENSEMBLE and recipe.ensemble is not None:
         return f"locally connected, {recipe.ensemble.filters} filters a class"
     member = recipe.members[name]

@@ -11,12 +11,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from runtime.specs import PreprocessSpec
+from runtime.specs import CHANNELS, PreprocessSpec
+from train.models.dilated_unet import DilatedUNet
 from train.models.locally_connected import LocallyConnected
 from train.models.member import OWN_TRUNKS, Member, build_trunk
 from train.models.unet import UNet
 from train.models.zoome import ZooMe, build_zoome
 from train.recipe import (
+    DilatedUNetSpec,
     EncoderUNetSpec,
     Recipe,
     SegmenterNetwork,
@@ -63,9 +65,12 @@ def encoder_name(recipe: Recipe) -> str | None:
 
 def build_segmenter(recipe: Recipe, *, hub: bool = False) -> nn.Module:
     """`hub` fetches the encoder's ImageNet weights; without it they are random, or loaded later."""
-    network = segmenter_of(recipe).network
+    part = segmenter_of(recipe)
+    network, channels = part.network, CHANNELS[part.colour]
+    if isinstance(network, DilatedUNetSpec):
+        return DilatedUNet(network.width, channels)
     if not isinstance(network, EncoderUNetSpec):
-        return UNet(network.width)
+        return UNet(network.width, channels)
     import segmentation_models_pytorch as smp
 
     with hub_access(network.backbone, wanted=hub):
@@ -92,7 +97,7 @@ def encoder_of(net: nn.Module, network: SegmenterNetwork) -> tuple[nn.Module, st
 
 def segmenter_preprocess(recipe: Recipe) -> PreprocessSpec:
     part = segmenter_of(recipe)
-    return PreprocessSpec(size=part.size, mean=part.mean, std=part.std)
+    return PreprocessSpec(size=part.size, colour=part.colour, mean=part.mean, std=part.std)
 
 
 def build_member(recipe: Recipe, name: str, *, hub: bool = False) -> Classifier:

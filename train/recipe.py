@@ -15,7 +15,7 @@ from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
 
 from runtime.errors import UsageError
 from runtime.metadata import MetadataSpec
-from runtime.specs import Fraction, Pixels, Spec, ViewSpec
+from runtime.specs import Colour, Fraction, Pixels, Spec, ViewSpec, check_channels
 
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -80,7 +80,22 @@ class EncoderUNetSpec(Spec):
     options: dict[str, Any] = {}
 
 
-SegmenterNetwork = Annotated[UNetSpec | EncoderUNetSpec, Field(discriminator="kind")]
+class DilatedUNetSpec(Spec):
+    """The U-Net of Bisla et al.: unpadded, dilated at the bottom, `width` channels at the top."""
+
+    kind: Literal["dilated_unet"] = "dilated_unet"
+    width: Count = 64
+
+    @staticmethod
+    def takes(side: int) -> bool:
+        """Whether each of three pools finds an even number of rows, and something is left below:
+        a step of the lowest map is eight of the image, and it starts with one at 228."""
+        return side >= 228 and (side - 228) % 8 == 0
+
+
+SegmenterNetwork = Annotated[
+    UNetSpec | EncoderUNetSpec | DilatedUNetSpec, Field(discriminator="kind")
+]
 
 SegmenterLoss = Literal["bce_dice", "bce", "dice"]  # cross-entropy of each pixel, Dice, their sum
 
@@ -88,15 +103,25 @@ SegmenterLoss = Literal["bce_dice", "bce", "dice"]  # cross-entropy of each pixe
 class SegmenterRecipe(Spec):
     network: SegmenterNetwork
     size: tuple[Pixels, Pixels]
-    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    colour: Colour = "rgb"
+    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
+    std: tuple[Positive, ...] = (0.229, 0.224, 0.225)
     threshold: Fraction = 0.5
     fill_holes: bool = True
     loss: SegmenterLoss = "bce_dice"
     training: Training
 
     @model_validator(mode="after")
-    def _size_can_be_halved(self) -> SegmenterRecipe:
+    def _network_takes_the_image(self) -> SegmenterRecipe:
+        check_channels(self.colour, self.mean, self.std)
+        if isinstance(self.network, EncoderUNetSpec) and self.colour != "rgb":
+            raise ValueError(f"a timm encoder takes rgb, and colour is {self.colour}")
+        if isinstance(self.network, DilatedUNetSpec):
+            if not all(map(self.network.takes, self.size)):
+                raise ValueError(
+                    f"the sides of {list(self.size)} are not 228 and a multiple of 8, as 380 is"
+                )
+            return self
         step = 2**5 if isinstance(self.network, EncoderUNetSpec) else 2**4
         if any(side % step for side in self.size):
             raise ValueError(f"the sides of {list(self.size)} are no multiples of {step}")

@@ -68,6 +68,8 @@ def test_a_path_is_a_recipe_too(tmp_path: Path) -> None:
     assert load_recipe(str(file)).name == "tiny"
 
 
+SEVEN = {"colour": "rgb_hsv_l", "mean": [0.5] * 7, "std": [0.5] * 7}
+ENCODER = {"kind": "encoder_unet", "backbone": "resnet18", "decoder": [8] * 5}
 BAD: list[tuple[str, Change]] = [
     ("training.epoch", lambda r: r["training"].update(epoch=3)),
     ("training.rate", lambda r: r["training"].update(rate=0)),
@@ -80,6 +82,9 @@ BAD: list[tuple[str, Change]] = [
     ("members", lambda r: r.update(members={})),
     ("segmenter.network", lambda r: r["segmenter"].update(network={"kind": "vnet"})),
     ("segmenter", lambda r: r["segmenter"].update(size=[64, 72])),
+    ("rgb_hsv_l has 7 channels", lambda r: r["segmenter"].update(colour="rgb_hsv_l")),
+    ("228 and a multiple of 8", lambda r: r["segmenter"].update(network={"kind": "dilated_unet"})),
+    ("a timm encoder takes rgb", lambda r: r["segmenter"].update(SEVEN | {"network": ENCODER})),
     ("views.whole.source", lambda r: r["views"]["whole"].update(source="purified")),
     ("'melanom' is not one of the classes", lambda r: r.update(score="melanom")),
     ("'mole' is not one of the classes", lambda r: r.update(positive=["mole"])),

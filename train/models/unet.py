@@ -23,12 +23,14 @@ def _block(inputs: int, outputs: int) -> nn.Sequential:
 
 
 class UNet(nn.Module):
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, channels: int = 3) -> None:
         super().__init__()
         widths = [width * 2**level for level in range(LEVELS + 1)]
         self.down = nn.ModuleList(
             _block(inputs, outputs)
-            for inputs, outputs in zip([3, *widths[: LEVELS - 1]], widths[:LEVELS], strict=True)
+            for inputs, outputs in zip(
+                [channels, *widths[: LEVELS - 1]], widths[:LEVELS], strict=True
+            )
         )
         self.pool = nn.MaxPool2d(2)
         self.bottom = _block(widths[LEVELS - 1], widths[LEVELS])
