@@ -48,20 +48,25 @@ class Focal(Spec):
     gamma: Annotated[float, Field(ge=0)] = 2.0
 
 
-class Training(Spec):
+class Course(Spec):
     """How long and how fast. The device-dependent part (precision, GPUs) is on the command line."""
 
     epochs: Count
     batch: Count = 32
-    optimizer: Literal["adam", "adamw"] = "adam"
     rate: Positive = 1e-4
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    schedule: Literal["constant", "cosine"] = "constant"  # cosine warms up over a tenth
     patience: Count | None = None  # early stopping, on a part of the training images
     stop_fraction: Fraction = 0.1  # how many images that part is
+    augmentation: Augmentation = Augmentation()
+
+
+class Training(Course):
+    """Of a network that is told what is right."""
+
+    optimizer: Literal["adam", "adamw"] = "adam"
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    schedule: Literal["constant", "cosine"] = "constant"  # cosine warms up over a tenth
     class_weights: Literal["none", "sqrt", "balanced"] = "none"  # inverse frequency, or its root
     focal: Focal | None = None  # null: cross-entropy
-    augmentation: Augmentation = Augmentation()
 
 
 class UNetSpec(Spec):
