@@ -204,7 +204,7 @@ def refuse_what_no_chain_can_do(spec: Bundle) -> None:
 def _refuse_segmenter_of_more(spec: Bundle, name: str) -> None:
     """Before the lesion is known there is the whole frame to look at, and nothing else."""
     for item in spec.models[name].inputs:
-        if item.kind != "image" or spec.views[item.view].area == "lesion":
+        if item.kind != "image" or spec.views[item.view].area != "frame":
             raise BundleError(
                 f"The segmenter '{name}' can only look at the whole frame.",
                 got=f"the input '{item.name}'"

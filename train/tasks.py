@@ -3,7 +3,6 @@ by a focal loss."""
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, cast
@@ -13,10 +12,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from train.freezing import hold_still
 from train.models.member import Member
 from train.recipe import Focal, SegmenterLoss, Training
-
-WARM_UP = 0.1
+from train.schedules import schedule
 
 
 class Trained(lightning.LightningModule):
@@ -33,6 +32,11 @@ class Task(Trained, ABC):
     def __init__(self, model: nn.Module, training: Training) -> None:
         super().__init__(model)
         self.training_recipe = training
+
+    def train(self, mode: bool = True) -> Task:
+        super().train(mode)
+        hold_still(self.model)
+        return self
 
     @abstractmethod
     def loss(self, given: Any, targets: torch.Tensor) -> torch.Tensor:
@@ -53,22 +57,16 @@ class Task(Trained, ABC):
     def configure_optimizers(self) -> Any:
         recipe = self.training_recipe
         make = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[recipe.optimizer]
-        optimizer = make(self.groups(), lr=recipe.rate, weight_decay=recipe.weight_decay)
-        if recipe.schedule == "constant":
-            return optimizer
-        steps = max(int(self.trainer.estimated_stepping_batches), 1)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda s: _cosine(s / steps))
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
-        }
+        groups = [
+            {**group, "params": [p for p in group["params"] if p.requires_grad]}
+            for group in self.groups()
+        ]
+        optimizer = make(groups, lr=recipe.rate, weight_decay=recipe.weight_decay)
+        changing = schedule(recipe, optimizer, self._steps)
+        return optimizer if changing is None else {"optimizer": optimizer, "lr_scheduler": changing}
 
-
-def _cosine(share: float) -> float:
-    """A tenth of the way up in a straight line, then down half a cosine."""
-    if share < WARM_UP:
-        return (share + 1e-3) / WARM_UP
-    return 0.5 * (1 + math.cos(math.pi * min((share - WARM_UP) / (1 - WARM_UP), 1.0)))
+    def _steps(self) -> int:
+        return max(int(self.trainer.estimated_stepping_batches), 1)
 
 
 class SegmenterTask(Task):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
 from torch import nn
@@ -81,12 +83,15 @@ def test_seven_classes_share_what_table_5_says() -> None:
         assert rows == DISCRIMINATOR.strip().splitlines()[:3]
 
 
-@pytest.mark.parametrize(("latent", "classes", "count"), [(10, 1, 3_545_172), (100, 7, 4_229_574)])
+TABLES = [(10, 1, 3_545_172), (100, 7, 4_229_574)]
+
+
+@pytest.mark.parametrize(("latent", "classes", "count"), TABLES)
 def test_their_parameters(latent: int, classes: int, count: int) -> None:
-    """Sixteen weights a pair of channels, two numbers a normalised channel, a bias at either end."""
+    """Sixteen weights a pair of channels, two numbers a normalised one, a bias at either end."""
 
     def layers(widths: list[int]) -> int:
-        return sum(16 * i * o + 2 * o for i, o in zip(widths[:-1], widths[1:], strict=True))
+        return sum(16 * i * o + 2 * o for i, o in pairwise(widths))
 
     generator = layers([latent, 256, 128, 64, 32])
     generator += classes * (layers([32, 16, 8]) + 16 * 8 * 3 + 3)

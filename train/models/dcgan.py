@@ -7,6 +7,8 @@ with a single class: the rows of both tables are the same.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import nn
 
@@ -38,7 +40,7 @@ class Generator(nn.Module):
 
         def layers() -> list[nn.Module]:
             first = _up(latent, widths[0], stride=1, padding=0)
-            between = [_up(i, o) for i, o in zip(widths[:-1], widths[1:], strict=True)]
+            between = [_up(i, o) for i, o in pairwise(widths)]
             last = nn.Sequential(nn.ConvTranspose2d(widths[-1], 3, 4, 2, 1), nn.Tanh())
             return [first, *between, last]
 
@@ -59,7 +61,7 @@ class Discriminator(nn.Module):
         widths = [3, *(width * 2 ** (level + 1) for level in range(_doublings(size)))]
 
         def layers() -> list[nn.Module]:
-            maps = [_down(i, o) for i, o in zip(widths[:-1], widths[1:], strict=True)]
+            maps = [_down(i, o) for i, o in pairwise(widths)]
             return [*maps, nn.Sequential(nn.Conv2d(widths[-1], 1, SMALLEST), nn.Flatten())]
 
         self.own = nn.ModuleList(nn.Sequential(*layers()[:OWN]) for _ in range(classes))

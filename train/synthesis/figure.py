@@ -27,7 +27,7 @@ def write_figure(
     names = list(dict.fromkeys(classes))
     figure = Figure(figsize=(12, 3 * len(names)), layout="constrained")
     FigureCanvasAgg(figure)
-    bands = np.atleast_1d(figure.subfigures(len(names), 1))
+    bands = figure.subfigures(len(names), 1, squeeze=False)[:, 0]
     for band, name in zip(bands, names, strict=True):
         mine = np.flatnonzero(np.array(classes) == name)
         left, right = band.subfigures(1, 2, width_ratios=[2, 5])
