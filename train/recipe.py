@@ -273,6 +273,20 @@ CombinerChoice = Annotated[
 ]
 
 
+class SyntheticRecipe(Spec):
+    """Pictures of scarce classes, made by DCGANs, that members are trained on beside the real ones.
+
+    Coupled, all classes of the recipe share a part of one; else each that is made has its own.
+    """
+
+    coupled: bool = False
+    latent: Count = 10
+    width: Count = 8  # channels of the last map before the picture
+    size: Literal[32, 64, 128, 256] = 256
+    images: Annotated[dict[Plain, Count], Field(min_length=1)]  # how many of which class
+    training: Course
+
+
 class Recipe(Spec):
     name: str
     about: str
@@ -288,6 +302,7 @@ class Recipe(Spec):
     members: Annotated[dict[Plain, MemberRecipe], Field(min_length=1)]
     metadata: MetadataSpec | None = None  # what networks may be told of the patient
     training: Training
+    synthetic: SyntheticRecipe | None = None
     # How members are joined; null: the one member decides.
     ensemble: CombinerChoice | None = LocallyConnectedRecipe()
 
@@ -309,6 +324,23 @@ class Recipe(Spec):
         for name in (*self.positive, self.score):
             if name not in self.classes:
                 raise ValueError(f"{name!r} is not one of the classes {', '.join(self.classes)}")
+        return self
+
+    @model_validator(mode="after")
+    def _made_pictures_fit(self) -> Recipe:
+        """What is made is a picture of a whole frame, of nobody, with no mask."""
+        if self.synthetic is None:
+            return self
+        for name in self.synthetic.images:
+            if name not in self.classes:
+                raise ValueError(f"synthetic.images.{name} is not one of the classes")
+        for name, member in self.members.items():
+            if self.views[member.view].shows_lesion:
+                raise ValueError(
+                    f"members.{name} looks at the lesion: synthetic pictures have none"
+                )
+            if isinstance(member, ZooMeRecipe) and member.metadata:
+                raise ValueError(f"members.{name} takes metadata: synthetic pictures are of nobody")
         return self
 
     @model_validator(mode="after")

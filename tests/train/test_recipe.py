@@ -16,6 +16,10 @@ from train.recipe import Recipe, load_recipe, parse_recipe, shipped_recipes
 Change = Callable[[dict[str, Any]], object]
 
 
+def made(**images: int) -> dict[str, Any]:
+    return {"images": images, "training": {"epochs": 1}}
+
+
 def refused(fields: object) -> UsageError:
     with pytest.raises(UsageError) as caught:
         parse_recipe(yaml.safe_dump(fields), "mine.yaml")
@@ -89,6 +93,10 @@ BAD: list[tuple[str, Change]] = [
     ("'melanom' is not one of the classes", lambda r: r.update(score="melanom")),
     ("'mole' is not one of the classes", lambda r: r.update(positive=["mole"])),
     ("classes has a name twice", lambda r: r["classes"].append("melanoma")),
+    ("members.second looks at the lesion", lambda r: r.update(synthetic=made(melanoma=9))),
+    ("synthetic.images.mole is not", lambda r: r.update(synthetic=made(mole=9))),
+    ("synthetic.images", lambda r: r.update(synthetic=made())),
+    ("synthetic.size", lambda r: r.update(synthetic=made(melanoma=9) | {"size": 100})),
     ("folds", lambda r: r.update(folds=1)),
     ("about", lambda r: r.pop("about")),
 ]
@@ -185,6 +193,7 @@ WRONG: list[tuple[Change, str]] = [
     (lambda f: f.update(metadata=None), "takes metadata"),
     (lambda f: f.update(positive=["benign"], score="benign"), "the positive first"),
     (lambda f: f["members"].update(other=dict(f["members"]["zoome"])), "several members"),
+    (lambda f: f.update(synthetic=made(melanoma=9)), "synthetic pictures are of nobody"),
     (lambda f: f["members"]["zoome"].update(kind="zoom"), "members.zoome"),
     (lambda f: f["members"]["zoome"].update(cut=3), "members.zoome.cut"),
     (lambda f: f["members"]["zoome"].update(frozen="trunk"), "has all to learn"),

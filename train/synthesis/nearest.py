@@ -25,6 +25,12 @@ class Nearest:
     rows: npt.NDArray[np.int64]
     errors: npt.NDArray[np.float64]
 
+    @classmethod
+    def of(cls, parts: Sequence[Nearest]) -> Nearest:
+        """Of one set of pictures after the other."""
+        rows = np.concatenate([part.rows for part in parts])
+        return cls(rows, np.concatenate([part.errors for part in parts]))
+
     @property
     def copies(self) -> npt.NDArray[np.bool_]:
         """Pictures that are a training image, pixel for pixel."""
