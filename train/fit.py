@@ -99,7 +99,7 @@ def command(
     from train.weights import parse_weights
 
     recipe = load_recipe(recipe_name)
-    chosen = parse_weights(weights, _backbones(recipe))
+    chosen = parse_weights(weights, backbones(recipe))
     if pretrained is not None:
         recipe = recipe.model_copy(update={"pretrained": pretrained})
     machine = Machine(
@@ -122,7 +122,7 @@ def prepare(
     return Pipeline(recipe, table, folds, out, machine)
 
 
-def _backbones(recipe: Recipe) -> set[str]:
+def backbones(recipe: Recipe) -> set[str]:
     from train.networks import encoder_name
 
     encoder = encoder_name(recipe)

@@ -38,23 +38,27 @@ class Pipeline:
         out: Path,
         machine: Machine,
     ) -> None:
-        self.table, self.folds = table, folds
+        self.recipe, self.table, self.folds = recipe, table, folds
         self._run = run = Run(recipe, table, folds, out, machine)
         self.segmenting = None if recipe.segmenter is None else Segmenting(run)
         synthesising = None if recipe.synthetic is None else Synthesising(run)
         self.classifying = Classifying(run, self.segmenting, synthesising)
         self.combining = Combining(run, self.segmenting, self.classifying)
 
+    @property
+    def fold_parts(self) -> list[str]:
+        return self._run.fold_parts
+
     def run(self, final: bool = True) -> dict[str, Any]:
         """`final`: also the networks that ship, which no table is made of."""
-        parts = [*self._run.fold_parts, *([FINAL] if final else [])]
+        parts = [*self.fold_parts, *([FINAL] if final else [])]
         for stage in self._stages(parts):
             stage.forget_if_stale()
         if self.segmenting is not None:
             for part in parts:
                 self.segmenting.train(part)
             self.segmenting.masks  # noqa: B018  made here, so that a missing mask is known early
-        for member in self._run.recipe.members:
+        for member in self.recipe.members:
             for part in parts:
                 self.classifying.train(member, part)
         return self.combining.fit(parts)
@@ -64,6 +68,6 @@ class Pipeline:
         for part in parts:
             if self.segmenting is not None:
                 yield self.segmenting.stage(part)
-            for member in self._run.recipe.members:
+            for member in self.recipe.members:
                 yield self.classifying.stage(member, part)
         yield self.combining.stage(parts)

@@ -155,6 +155,48 @@ def zoome() -> dict[str, Any]:
     }
 
 
+def bhardwaj() -> dict[str, Any]:
+    """Three members without SE whose features are averaged, and a machine on them."""
+    fields = tiny_recipe()
+    member = {"view": "whole", "size": [64, 64], "se_width": None, "features": 16}
+    return fields | {
+        "classes": ["melanoma", "not_melanoma"],
+        "segmenter": None,
+        "views": {"whole": {"area": "frame"}},
+        "training": fields["training"] | {"schedule": "cyclical", "class_weights": "balanced"},
+        "members": {
+            "inception": {**member, "backbone": "resnet10t", "frozen": "all_but_last_block"},
+            "mobilenet": {**member, "backbone": "mobilenetv2_050"},
+            "deep_cnn": {**member, "backbone": "grouped_alexnet", "options": {"share": 0.1}},
+        },
+        "ensemble": {"kind": "svm"},
+    }
+
+
+def test_bhardwaj_is_the_paper() -> None:
+    recipe = load_recipe("bhardwaj")
+    assert [(m.backbone, m.size, m.se_width, m.features) for m in recipe.members.values()] == [
+        ("inception_v3", (299, 299), None, 128),
+        ("mobilenetv1_100", (224, 224), None, 128),
+        ("grouped_alexnet", (224, 224), None, 128),
+    ]
+    assert (recipe.ensemble.kind, recipe.ensemble.takes) == ("svm", "features")
+    assert recipe.folds == 5  # a split of 80:20 each
+    assert (recipe.training.epochs, recipe.training.optimizer) == (50, "adam")
+    assert (recipe.training.schedule, recipe.training.class_weights) == ("cyclical", "balanced")
+    eight = load_recipe("bhardwaj/eight")
+    assert len(eight.classes) == 8
+    assert list(load_recipe("bhardwaj/eight_cnn").members) == ["deep_cnn"]
+    assert load_recipe("bhardwaj/average").ensemble.kind == "mean"
+
+
+def test_features_are_averaged_only_where_they_are_alike() -> None:
+    for change in ({"features": 8}, {"features": None}):
+        fields = bhardwaj()
+        fields["members"]["mobilenet"] |= change
+        assert "same `features`" in refused(fields).got
+
+
 def test_zoome_is_the_paper() -> None:
     recipe = load_recipe("zoome")
     (member,) = recipe.members.values()

@@ -1,9 +1,10 @@
-"""A paper's tables beside ours: what a fold is judged by, and the whole command on phantoms."""
+"""A paper's tables beside ours: what rows are judged by, and the whole command on phantoms."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,12 +13,16 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.train.test_recipe import zoome
+from tests.train.test_recipe import bhardwaj, zoome
 from tests.train.tiny import write_data
 from train import reproduce
 from train.recipe import parse_recipe
-from train.reproducing.by_fold import by_fold, youden
-from train.reproducing.published import TABLES, PaperTable, Row
+from train.reproducing.costs import COSTS, costs
+from train.reproducing.judges import by_largest, by_youden, of_one_class, over_folds, pooled
+from train.reproducing.other_combiners import OTHERS, joined
+from train.reproducing.papers import TABLES
+from train.reproducing.said import Said, youden
+from train.reproducing.tables import PaperTable, Row, printed
 
 
 @given(st.lists(st.tuples(st.integers(0, 20), st.booleans()), min_size=2, max_size=60))
@@ -37,25 +42,97 @@ def test_no_threshold_is_better_than_youdens(cases: list[tuple[int, bool]]) -> N
 
 def test_a_folds_threshold_is_not_its_own() -> None:
     """Fold 1 scores everything higher: by a threshold of its own it would be without a fault."""
-    scores = np.array([0.1, 0.2, 0.8, 0.9, 1.1, 1.2, 1.8, 1.9])
-    positive = np.array([False, False, True, True] * 2)
+    scores = np.array([0.1, 0.2, 0.8, 0.9, 0.91, 0.92, 0.98, 0.99])
+    truth = np.array([1, 1, 0, 0] * 2)
     folds = np.repeat([0, 1], 4)
-    found = by_fold(scores, positive, folds)
-    assert (found["auc"].mean, found["auc"].deviation) == (100, 0)
-    # Fold 0 is asked at 1.8 and finds nothing; fold 1 at 0.8 and calls everything.
-    assert (found["sensitivity"].mean, found["specificity"].mean) == (50, 50)
-    assert str(found["accuracy"]) == "50.00±0.00"
+    said = Said(np.stack([scores, 1 - scores], axis=1), truth, folds, score=0)
+    each = [by_youden(said, np.flatnonzero(folds == fold)) for fold in (0, 1)]
+    assert [found["auc"] for found in each] == [1, 1]
+    # Fold 0 is asked at .98 and finds nothing; fold 1 at .8 and calls everything.
+    assert [found["sensitivity"] for found in each] == [0, 1]
+    assert [found["specificity"] for found in each] == [1, 0]
+
+
+def test_the_figures_of_a_table_by_hand() -> None:
+    probabilities = np.array([[0.8, 0.1, 0.1], [0.5, 0.3, 0.2], [0.6, 0.3, 0.1], [0.2, 0.2, 0.6]])
+    said = Said(probabilities, np.array([0, 0, 1, 2]), np.zeros(4, int), score=0)
+    rows = np.arange(4)
+    found = by_largest(said, rows)
+    assert found["accuracy"] == 0.75
+    assert found["precision"] == pytest.approx((2 / 3 + 0 + 1) / 3)  # nothing was called class 1
+    assert found["recall"] == pytest.approx((1 + 0 + 1) / 3)
+    assert found["f1"] == pytest.approx((0.8 + 0 + 1) / 3)
+    assert found["auc"] == pytest.approx((0.75 + 5 / 6 + 1) / 3)
+    assert found["auc of labels"] == pytest.approx((0.75 + 0.5 + 1) / 3)
+    one = of_one_class(said, rows)
+    assert (one["precision"], one["recall"]) == (pytest.approx(2 / 3), 1)
+    assert one["loss"] == pytest.approx(-np.log([0.8, 0.5, 0.3, 0.6]).mean())
+    assert by_largest(said, rows[:2])["accuracy"] == 1
+
+
+def clouds() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    targets, folds = np.arange(90) % 3, np.arange(90) // 3 % 3
+    logits = rng.normal(0, 1, (90, 2, 3))
+    logits[np.arange(90), :, targets] += 2
+    said = np.exp(logits)
+    return said / said.sum(axis=2, keepdims=True), targets, folds
+
+
+@pytest.mark.parametrize("how", OTHERS)
+def test_other_ways_to_join_members(how: str) -> None:
+    members, targets, folds = clouds()
+    said = joined(how, members, targets, folds, seed=0)
+    np.testing.assert_allclose(said.sum(axis=1), 1)
+    assert (said.argmax(axis=1) == targets).mean() > 0.75
+    mixed = np.where(folds == 0, (targets + 1) % 3, targets)
+    again = joined(how, members, mixed, folds, seed=0)
+    np.testing.assert_array_equal(again[folds == 0], said[folds == 0])  # its own labels unseen
+    if how != "average":
+        assert not np.array_equal(again, said)
+
+
+def test_a_dash_is_no_figure() -> None:
+    assert printed(("accuracy", "auc"), "77.6% –") == {"accuracy": "77.6%"}
+
+
+def test_every_paper_is_asked_for_by_its_name() -> None:
+    assert tuple(TABLES) == reproduce.PAPERS
 
 
 def test_rows_name_variants_that_there_are() -> None:
     for name, tables in TABLES.items():
-        for row in (row for table in tables for row in table.rows):
-            for light in (False, True):
-                recipe = reproduce._recipe(name, row, light)
-                if recipe is not None:
+        for table in tables:
+            for row in table.rows:
+                assert len(row.variants) >= len(row.light)
+                assert set(row.paper) <= set(table.columns)
+                for variant in (*row.variants, *row.light):
+                    recipe = reproduce._recipe(name, variant)
                     assert recipe.name.startswith(name)
-                    assert len(recipe.members) == 1  # whose probabilities are compared
-            assert set(row.paper) <= set(tables[0].columns)
+                    assert row.system in ("together", *OTHERS, *recipe.members)
+                    assert recipe.ensemble is not None or row.system not in OTHERS
+
+
+def test_variants_that_differ_in_what_joins_members_share_their_networks(tmp_path: Path) -> None:
+    recipes = {name: reproduce._recipe("bhardwaj", name) for name in ("", "linear", "eight")}
+    places = reproduce._places(recipes, tmp_path)
+    assert places[""] == places["linear"] == tmp_path / "bhardwaj"
+    assert places["eight"] == tmp_path / "bhardwaj-eight"
+
+
+def asked(monkeypatch: pytest.MonkeyPatch, recipes: dict[str, Any], *tables: PaperTable) -> None:
+    """Let a paper have these tables and its recipe these variants."""
+    monkeypatch.setitem(TABLES, "zoome", tables)
+    parsed = {name: parse_recipe(yaml.safe_dump(own), "tiny") for name, own in recipes.items()}
+    monkeypatch.setattr(reproduce, "_recipe", lambda name, variant: parsed[variant])
+
+
+def reproduced(place: Path, *words: str) -> tuple[list[dict[str, Any]], str]:
+    data = str(write_data(place / "data")) if not (place / "data").exists() else place / "data"
+    words = ("zoome", "--data", str(data), "--out", str(place / "out"), *words, "--workers", "0")
+    done = CliRunner(catch_exceptions=False).invoke(reproduce.command, words)
+    assert done.exit_code == 0, done.output
+    return json.loads((place / "out" / "tables.json").read_text()), done.output
 
 
 @pytest.mark.slow
@@ -63,30 +140,57 @@ def test_the_tables_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     table = PaperTable(
         "Table I",
         ("accuracy", "auc"),
+        over_folds(by_youden),
         (
-            Row("ours", "", {"accuracy": "84.59±2.94"}),
-            Row("nothing known", "", {}, without=("age",), note="what it costs"),
-            Row("theirs", None, {"accuracy": "77.77±5.04"}, note="another network"),
+            Row("ours", ("",), {"accuracy": "84.59±2.94"}),
+            Row("nothing known", ("",), {}, without=("age",), note="what it costs"),
+            Row("theirs", (), {"accuracy": "77.77±5.04"}, note="another network"),
         ),
     )
-    monkeypatch.setitem(TABLES, "zoome", (table,))
-    recipe = parse_recipe(yaml.safe_dump(zoome()), "tiny")
-    monkeypatch.setattr(
-        reproduce, "_recipe", lambda name, row, light: None if row.variant is None else recipe
-    )
-    words = ["zoome", "--data", str(write_data(tmp_path / "data")), "--out", str(tmp_path / "out")]
-    words += ["--split", "paper"]
-    done = CliRunner().invoke(reproduce.command, [*words, "--workers", "0"])
-    assert done.exit_code == 0, done.output
-    (found,) = json.loads((tmp_path / "out" / "tables.json").read_text())
+    asked(monkeypatch, {"": zoome()}, table)
+    (found,), _ = reproduced(tmp_path, "--split", "paper")
     ours, unknown, theirs = found["rows"]
     assert ours["ours"].keys() == {"accuracy", "sensitivity", "specificity", "auc"}
     assert unknown["ours"] != ours["ours"]
-    assert theirs["ours"] == {}
+    assert "ours" not in theirs
     assert "random weights; 2 folds by image" in ours["differs"]
+    assert "±" in ours["ours"]["auc"]
+    assert "(" in ours["validation"]["auc"]
     text = (tmp_path / "out" / "tables.md").read_text(encoding="utf-8")
-    assert "| theirs | 77.77±5.04 | – | – | – | another network |" in text
+    assert "| theirs | 77.77±5.04 | – | – | – | – | – | another network |" in text
     assert not (tmp_path / "out" / "tiny" / "members" / "zoome" / "final").exists()
-    again = CliRunner().invoke(reproduce.command, [*words, "--workers", "0"])
-    assert again.exit_code == 0
-    assert "epoch" not in again.output  # nothing is trained twice
+    _, again = reproduced(tmp_path, "--split", "paper")
+    assert "epoch" not in again  # nothing is trained twice
+
+
+@pytest.mark.slow
+def test_rows_of_one_run_are_its_members_and_ways_to_join_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mean = bhardwaj() | {"ensemble": {"kind": "mean"}, "name": "mean"}
+    figures = PaperTable(
+        "Table 3",
+        ("accuracy", "auc"),
+        pooled(of_one_class),
+        (
+            Row("machine", ("",), {}),
+            Row("mean", ("mean",), {}),
+            Row("average", ("",), {}, system="average"),
+            Row("one", ("",), {}, system="deep_cnn"),
+            Row("both", ("", "mean"), {}),
+        ),
+    )
+    spent = PaperTable("Table 4", COSTS, costs, (Row("one", ("",), {}, system="deep_cnn"),))
+    asked(monkeypatch, {"": bhardwaj(), "mean": mean}, figures, spent)
+    (found, cost), _ = reproduced(tmp_path)
+    ours = {row["what"]: row["ours"] for row in found["rows"]}
+    assert ours["mean"] == ours["average"]
+    assert len({json.dumps(each) for each in ours.values()}) == 4
+    accuracy = {what: float(each["accuracy"].split()[0]) for what, each in ours.items()}
+    assert accuracy["both"] == pytest.approx(
+        (accuracy["machine"] + accuracy["mean"]) / 2, abs=0.001
+    )
+    assert sorted(p.name for p in (tmp_path / "out").iterdir() if p.is_dir()) == ["tiny"]
+    (row,) = cost["rows"]
+    assert row["ours"]["parameters"].replace(",", "").isdigit()
+    assert float(row["ours"]["seconds"]) >= 0

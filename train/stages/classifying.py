@@ -123,7 +123,7 @@ class Classifying:
             shown, seen = ConcatDataset([shown, more]), np.concatenate([seen, codes])
         weights = class_weights(seen.tolist(), len(run.recipe.classes), training.class_weights)
         positive = [name in run.recipe.positive for name in run.recipe.classes]
-        run.fit(
+        took = run.fit(
             MemberTask(net, training, weights, own.head_rate, positive),
             shown,
             ViewDataset(view, targets, stop, spec, None, known) if stop else None,
@@ -131,7 +131,11 @@ class Classifying:
             stage,
             f"{member} {named(part)}",
         )
-        stage.finish()
+        stage.finish(took)
+
+    def seconds(self, member: str) -> list[float | None]:
+        """How long each fold's network took."""
+        return [self.stage(member, part).facts()["seconds"] for part in self.run.fold_parts]
 
     # -- asking --------------------------------------------------------------------------------
 

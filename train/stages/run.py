@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -98,10 +99,13 @@ class Run:
         training: Course,
         stage: Stage,
         label: str,
-    ) -> None:
+    ) -> dict[str, float | None]:
+        """How long it took, unless it was stopped in between."""
+        resumed, start = any(stage.folder.glob("log*")), monotonic()
         train_network(
             task, train_set, stop_set, training, stage.folder, self.machine, self.recipe.seed, label
         )
+        return {"seconds": None if resumed else round(monotonic() - start, 1)}
 
 
 def named(part: str) -> str:

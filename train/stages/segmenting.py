@@ -52,7 +52,7 @@ class Segmenting:
         rows, stop = run.train_and_stop(run.rows(part), recipe.training)
         if encoder := networks.encoder_of(net, recipe.network):
             run.start(*encoder, frames, rows, spec)
-        run.fit(
+        took = run.fit(
             SegmenterTask(net, recipe.training, recipe.loss),
             ViewDataset(frames, masks, rows, spec, recipe.training.augmentation),
             ViewDataset(frames, masks, stop, spec, None) if stop else None,
@@ -60,7 +60,7 @@ class Segmenting:
             stage,
             f"segmenter {named(part)}",
         )
-        stage.finish()
+        stage.finish(took)
 
     @cached_property
     def _frames(self) -> Bytes:

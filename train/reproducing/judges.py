@@ -1,0 +1,121 @@
+"""Ways to judge a row, as the papers do: which figures, and with what interval."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from train.data.metrics import auc, bootstrap
+from train.pipeline import Pipeline
+from train.reproducing.said import Codes, Flags, Said, said_by
+from train.reproducing.tables import Judge, Row
+
+Measure = Callable[[Said, Codes], dict[str, float]]
+"""Of some images, by their rows."""
+
+
+def pooled(measure: Measure, *, per_cent: bool = False) -> Judge:
+    """All images at once, with a bootstrap interval of 95 %; the mean of several variants, over the
+    same images."""
+
+    def judge(pipelines: Sequence[Pipeline], row: Row, asked: Flags) -> dict[str, str]:
+        cases = [said_by(pipeline, row) for pipeline in pipelines]
+        rows = np.flatnonzero(asked)
+
+        def mean(name: str, some: Codes) -> float:
+            return float(np.mean([measure(case, some)[name] for case in cases]))
+
+        found = {}
+        for name in measure(cases[0], rows):
+            low, high = bootstrap(len(rows), lambda draw, name=name: mean(name, rows[draw]))  # type: ignore[misc]
+            found[name] = _shown(mean(name, rows), low, high, per_cent)
+        return found
+
+    return judge
+
+
+def _shown(value: float, low: float, high: float, per_cent: bool) -> str:
+    if per_cent:
+        return f"{100 * value:.1f} ({100 * low:.1f}–{100 * high:.1f})"
+    return f"{value:.3f} ({low:.3f}–{high:.3f})"
+
+
+def over_folds(measure: Measure) -> Judge:
+    """The mean over the folds and its deviation, in per cent; pooled where a part alone is asked
+    about, of which a fold may have hardly any."""
+
+    def judge(pipelines: Sequence[Pipeline], row: Row, asked: Flags) -> dict[str, str]:
+        if not asked.all():
+            return pooled(measure, per_cent=True)(pipelines, row, asked)
+        (pipeline,) = pipelines
+        said = said_by(pipeline, row)
+        folds = [measure(said, np.flatnonzero(said.folds == f)) for f in np.unique(said.folds)]
+        return {name: _spread([fold[name] for fold in folds]) for name in folds[0]}
+
+    return judge
+
+
+def _spread(values: list[float]) -> str:
+    numbers = 100 * np.asarray(values)
+    deviation = float(numbers.std(ddof=1)) if len(numbers) > 1 else 0.0
+    return f"{numbers.mean():.2f}±{deviation:.2f}"
+
+
+def by_youden(said: Said, rows: Codes) -> dict[str, float]:
+    """A class against the rest, called by a threshold of the other folds."""
+    called, truth = said.called[rows], said.truth[rows]
+    return {
+        "accuracy": float((called == truth).mean()),
+        "sensitivity": _share(called[truth]),
+        "specificity": _share(~called[~truth]),
+        "auc": auc(truth, said.scores[rows]),
+    }
+
+
+def by_largest(said: Said, rows: Codes) -> dict[str, float]:
+    """The most probable class; precision, recall and F1 as means over the classes."""
+    targets, probabilities = said.targets[rows], said.probabilities[rows]
+    called = probabilities.argmax(axis=1)
+    classes = range(probabilities.shape[1])
+    each = [_precision_recall(called == code, targets == code) for code in classes]
+    areas = [auc(targets == code, probabilities[:, code]) for code in classes]
+    hard = [auc(targets == code, (called == code).astype(float)) for code in classes]
+    return {
+        "accuracy": float((called == targets).mean()),
+        "precision": float(np.mean([precision for precision, _ in each])),
+        "recall": float(np.mean([recall for _, recall in each])),
+        "f1": float(np.mean([_f1(*pair) for pair in each])),
+        "auc": float(np.mean(areas)),
+        "auc of labels": float(np.mean(hard)),
+    }
+
+
+def of_one_class(said: Said, rows: Codes) -> dict[str, float]:
+    """The most probable class; precision and recall of the one that is looked for."""
+    targets, probabilities = said.targets[rows], said.probabilities[rows]
+    called = probabilities.argmax(axis=1)
+    precision, recall = _precision_recall(called == said.score, said.truth[rows])
+    true = probabilities[np.arange(len(rows)), targets]
+    return {
+        "accuracy": float((called == targets).mean()),
+        "loss": float(-np.log(np.maximum(true, 1e-7)).mean()),
+        "precision": precision,
+        "recall": recall,
+        "auc": auc(said.truth[rows], said.scores[rows]),
+    }
+
+
+def _precision_recall(called: Flags, truth: Flags) -> tuple[float, float]:
+    """Who calls nothing is wrong about nothing, and finds nothing: a precision of nought."""
+    right = float((called & truth).sum())
+    return right / max(int(called.sum()), 1), right / max(int(truth.sum()), 1)
+
+
+def _f1(precision: float, recall: float) -> float:
+    return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+
+
+def _share(flags: npt.NDArray[np.bool_]) -> float:
+    return float(flags.mean()) if len(flags) else float("nan")

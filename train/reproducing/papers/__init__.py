@@ -1,0 +1,12 @@
+"""The tables of the papers, by the name of the recipe that reruns them."""
+
+from __future__ import annotations
+
+from train.reproducing.papers import bhardwaj, ding, zoome
+from train.reproducing.tables import PaperTable
+
+TABLES: dict[str, tuple[PaperTable, ...]] = {
+    "bhardwaj": bhardwaj.TABLES,
+    "ding": ding.TABLES,
+    "zoome": zoome.TABLES,
+}
