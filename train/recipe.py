@@ -276,10 +276,10 @@ CombinerChoice = Annotated[
 class SyntheticRecipe(Spec):
     """Pictures of scarce classes, made by DCGANs, that members are trained on beside the real ones.
 
-    Coupled, all classes of the recipe share a part of one; else each that is made has its own.
+    Coupled, all classes of the recipe share layers; else each that is made has a GAN of its own.
     """
 
-    coupled: bool = False
+    kind: Literal["dcgan", "coupled_dcgan"] = "dcgan"
     latent: Count = 10
     width: Count = 8  # channels of the last map before the picture
     size: Literal[32, 64, 128, 256] = 256

@@ -90,7 +90,7 @@ def test_generators_see_their_class_outside_the_fold(run: Run, table: Table) -> 
 
 
 def test_coupled_ones_see_every_class(run: Run, table: Table) -> None:
-    trained = run(fields(coupled=True))
+    trained = run(fields(kind="coupled_dcgan"))
     labels = [label for label in trained if label.startswith("pictures")]
     assert labels == [f"pictures of {', '.join(table.classes)} {fold}" for fold in FOLDS]
     (one, *_) = (rows_of(trained[label][0]) for label in labels)

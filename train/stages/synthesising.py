@@ -28,7 +28,7 @@ from train.trainer import WEIGHTS, load_network
 from train.views import Bytes, frames_at, made_at
 
 FOLDER = "synthetic"
-COUPLED = "coupled"
+COUPLED = "coupled"  # the one GAN of all classes
 MOST_WATCHED = 200  # images of a class that early stopping looks at
 ATTEMPTS = 3
 BATCH = 64
@@ -45,10 +45,14 @@ class Synthesising:
         assert self.run.recipe.synthetic is not None
         return self.run.recipe.synthetic
 
+    @property
+    def _coupled(self) -> bool:
+        return self._recipe.kind == "coupled_dcgan"
+
     @cached_property
     def _classes_of(self) -> dict[str, tuple[str, ...]]:
         """The classes of each GAN, by its name."""
-        if self._recipe.coupled:
+        if self._coupled:
             return {COUPLED: self.run.recipe.classes}
         return {name: (name,) for name in self._recipe.images}
 
@@ -174,7 +178,7 @@ class Synthesising:
 
     def _gan_of(self, name: str, part: str) -> tuple[Gan, int]:
         """The GAN that makes a class, and the class's place in it."""
-        own = COUPLED if self._recipe.coupled else name
+        own = COUPLED if self._coupled else name
         gan = self._build(own)
         load_network(gan, self._gan_stage(own, part).folder / WEIGHTS)
         return gan.to(self.run.machine.device), self._classes_of[own].index(name)

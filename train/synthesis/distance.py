@@ -13,7 +13,7 @@ from torch.nn import functional
 
 COARSEST = 8
 PATCH = 7
-PATCHES = 4096
+PATCHES = 2048
 DIRECTIONS = 128
 
 
