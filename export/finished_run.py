@@ -18,7 +18,8 @@ from runtime.bundle import DataSet, Provenance
 from runtime.errors import InputError, UsageError
 from train import networks
 from train.combiners import load_combiner
-from train.recipe import Recipe, parse_recipe
+from train.recipe import Recipe
+from train.recipe_files import parse_recipe
 from train.stage import STAMP
 from train.trainer import WEIGHTS, load_network
 

@@ -72,7 +72,12 @@ def _parts(
         yield Part(SEGMENTER, SegmenterGraph(segmenter()), ((channels, *recipe.segmenter.size),))
     for name, own in recipe.members.items():
         net = member(name)
-        graph = ZooMeGraph(net) if isinstance(net, ZooMe) else MemberGraph(net, own.size)
+        graph: Graph
+        if isinstance(net, ZooMe):
+            graph = ZooMeGraph(net)
+        else:
+            assert isinstance(own, PooledRecipe)
+            graph = MemberGraph(net, own.size, own.heatmap)
         told = networks.metadata_width(recipe, name)
         yield Part(name, graph, ((3, *own.size), *([(told,)] if told else [])))
     if recipe.ensemble is not None:

@@ -94,7 +94,7 @@ def command(
     workers: int | None,
 ) -> None:
     """Train every network of a recipe, with out-of-fold predictions to judge them by."""
-    from train.recipe import load_recipe
+    from train.recipe_files import load_recipe
     from train.trainer import Machine, check_machine
     from train.weights import parse_weights
 
@@ -114,8 +114,10 @@ def prepare(
     recipe: Recipe, data: tuple[Path, ...], out: Path, machine: Machine, split: str
 ) -> Pipeline:
     """Everything that can go wrong before the first network is trained."""
+    from train.networks import check_frozen
     from train.pipeline import Pipeline
 
+    check_frozen(recipe, machine.weights)
     table = _open(data, recipe)
     _fetch_weights(out, recipe, machine)
     folds = _describe(out, recipe, table, machine, split)

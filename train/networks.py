@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from runtime.errors import UsageError
 from runtime.specs import CHANNELS, PreprocessSpec
 from train.models.dilated_unet import DilatedUNet
 from train.models.locally_connected import LocallyConnected
@@ -42,6 +43,19 @@ def from_hub(recipe: Recipe, weights: Mapping[str, Path], backbone: str | None) 
     """A file given by hand takes the hub's place; networks of our own are on no hub."""
     ours = backbone is None or backbone in OWN_TRUNKS
     return recipe.pretrained and not ours and backbone not in weights
+
+
+def check_frozen(recipe: Recipe, weights: Mapping[str, Path]) -> None:
+    """What stays as it is must be worth keeping."""
+    for name, member in recipe.members.items():
+        known = member.backbone in weights or from_hub(recipe, weights, member.backbone)
+        if member.frozen != "none" and not known:
+            raise UsageError(
+                f"The backbone of {name} stays frozen, but starts from random weights.",
+                got=f"frozen: {member.frozen}, {member.backbone} without weights",
+                expected="a backbone that has been trained before",
+                remedy=f"--weights {member.backbone}=FILE, or --pretrained",
+            )
 
 
 def fetch_weights(

@@ -1,20 +1,15 @@
 """A recipe: one YAML file that says how a published system, or ours, is built and trained.
 
-`dermedge train --recipe NAME` reads train/recipes/NAME.yaml; a path to a YAML file does as well.
 Every field is checked and an unknown one is an error, so a misspelt learning rate cannot pass.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.resources import files
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
-from runtime.errors import UsageError
 from runtime.metadata import MetadataSpec
 from runtime.specs import Colour, Fraction, Pixels, Spec, ViewSpec, check_channels
 
@@ -23,12 +18,15 @@ Count = Annotated[int, Field(ge=1)]
 # Becomes a folder of the run, a file of the bundle and a column of oof.csv.
 Plain = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_\-]{0,59}$")]
 Frozen = Literal["none", "trunk", "all_but_last_block"]
+Choice = Literal["loss", "balanced_accuracy"]
+HeatMap = Literal["visual_backprop", "activations"]
 
 
 class Augmentation(Spec):
     """Random changes to a training image, drawn anew each epoch. Zero or false leaves one out."""
 
     rotate: Annotated[float, Field(ge=0, le=180)] = 0.0  # degrees either way
+    shear: Annotated[float, Field(ge=0, lt=90)] = 0.0  # degrees either way
     flip: bool = False  # left-right and up-down, each one time in two
     shift: Fraction = 0.0  # of the side, along each axis
     mirror: bool = False  # left-right alone
@@ -56,14 +54,19 @@ class Course(Spec):
     epochs: Count
     batch: Count = 32
     rate: Positive = 1e-4
-    patience: Count | None = None  # early stopping, on a part of the training images
-    stop_fraction: Fraction = 0.1  # how many images that part is
+    patience: Count | None = None  # end after so many epochs without a better one
+    stop_fraction: Fraction = 0.1  # how many of the training images are set aside to judge by
     augmentation: Augmentation = Augmentation()
+
+    @property
+    def choice(self) -> Choice | None:
+        """By what the best epoch is found; null: the last is taken."""
+        return None if self.patience is None else "loss"
 
     @property
     def watches(self) -> bool:
         """Whether a part of the training images is set aside to see how it goes."""
-        return self.patience is not None
+        return self.choice is not None
 
 
 class Training(Course):
@@ -72,12 +75,27 @@ class Training(Course):
     optimizer: Literal["adam", "adamw"] = "adam"
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     schedule: Literal["constant", "cosine", "plateau", "cyclical"] = "constant"
-    class_weights: Literal["none", "sqrt", "balanced"] = "none"  # inverse frequency, or its root
+    # Which epoch's weights are kept, judged on a part of the training images that is set aside.
+    # Null: the last epoch's, or with `patience` the one of the least loss.
+    choose: Choice | None = None
+    sampling: Literal["natural", "balanced"] = "natural"  # rarer classes repeated in an epoch
+    # Inverse frequency, its root, or each class's own (1 where none is given).
+    class_weights: Literal["none", "sqrt", "balanced"] | dict[str, Positive] = "none"
     focal: Focal | None = None  # null: cross-entropy
+
+    @property
+    def choice(self) -> Choice | None:
+        return self.choose or super().choice
 
     @property
     def watches(self) -> bool:
         return super().watches or self.schedule in ("plateau", "cyclical")
+
+    @model_validator(mode="after")
+    def _frequency_counts_once(self) -> Training:
+        if self.sampling == "balanced" and self.class_weights in ("sqrt", "balanced"):
+            raise ValueError("sampling is balanced: class_weights by frequency would do it twice")
+        return self
 
 
 class UNetSpec(Spec):
@@ -181,6 +199,7 @@ class PooledRecipe(_Classifier):
     se_width: Count | None = 128  # null: no SE block
     features: Count | None = 128  # null: what was pooled goes to the classes as it is
     dropout: Fraction = 0.0
+    heatmap: HeatMap = "visual_backprop"  # what shows where it looks; activations: the last layer's
 
     @property
     def described(self) -> str:
@@ -344,6 +363,16 @@ class Recipe(Spec):
         return self
 
     @model_validator(mode="after")
+    def _weighted_classes_are_there(self) -> Recipe:
+        for training in (self.training, *map(self.training_of, self.members)):
+            weights = training.class_weights
+            for name in weights if isinstance(weights, dict) else ():
+                if name not in self.classes:
+                    known = ", ".join(self.classes)
+                    raise ValueError(f"class_weights has {name!r}, the classes are {known}")
+        return self
+
+    @model_validator(mode="after")
     def _features_can_be_averaged(self) -> Recipe:
         if self.ensemble is None or self.ensemble.takes != "features":
             return self
@@ -368,94 +397,3 @@ class Recipe(Spec):
 
     def training_of(self, member: str) -> Training:
         return self.members[member].training or self.training
-
-
-def shipped_recipes() -> list[str]:
-    """Names of the recipes in train/recipes."""
-    names = [entry.name for entry in files("train").joinpath("recipes").iterdir()]
-    return sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))
-
-
-def load_recipe(name: str) -> Recipe:
-    """A shipped recipe by its name, or any YAML file by its path; NAME/VARIANT is one of its
-    variants."""
-    if Path(name).is_file():
-        return parse_recipe(_read(Path(name)), name)
-    shipped, _, variant = name.partition("/")
-    if shipped in shipped_recipes():
-        text = (files("train") / "recipes" / f"{shipped}.yaml").read_text(encoding="utf-8")
-    else:
-        raise UsageError(
-            "There is no such recipe.",
-            got=name,
-            expected=", ".join(shipped_recipes()) + ", or the path of a YAML file",
-            remedy="copy a shipped recipe, change it, and give its path",
-        )
-    return parse_recipe(text, name, variant)
-
-
-def _read(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as exc:
-        raise UsageError("The recipe cannot be read.", got=f"{file}: {exc}") from exc
-
-
-def parse_recipe(text: str, where: str, variant: str = "") -> Recipe:
-    try:
-        fields = yaml.safe_load(text)
-        return Recipe.model_validate(_varied(fields, variant, where))
-    except yaml.YAMLError as exc:
-        raise UsageError(f"Recipe {where} is not valid YAML.", got=exc) from exc
-    except ValidationError as exc:
-        problems = [f"{_place(error['loc']) or 'recipe'}: {error['msg']}" for error in exc.errors()]
-        raise UsageError(
-            f"Recipe {where} does not fit the schema.",
-            got="; ".join(problems),
-            remedy="Compare it with train/recipes/ding.yaml.",
-        ) from exc
-
-
-def _varied(fields: Any, variant: str, where: str) -> Any:
-    """The recipe's fields with those of one of its `variants` in their places."""
-    if not isinstance(fields, dict):
-        return fields
-    variants: dict[str, dict[str, Any]] = fields.pop("variants", None) or {}
-    if not variant:
-        return fields
-    if variant not in variants:
-        raise UsageError(
-            "The recipe has no such variant.",
-            got=where,
-            expected=", ".join(variants) or "no variant: it has none",
-            remedy="name one of them behind the slash, or leave slash and variant out",
-        )
-    name = f"{fields.get('name', '')}-{variant}"
-    varied = _merged(fields, variants[variant]) | {"name": name}
-    members = varied.get("members") or {}  # a variant takes one out by a null
-    return varied | {"members": {name: own for name, own in members.items() if own is not None}}
-
-
-def _merged(fields: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    """What both have, field by field; a part of another kind takes the place of what was there."""
-    both = dict(fields)
-    for name, value in other.items():
-        known = both.get(name)
-        if isinstance(known, dict) and isinstance(value, dict) and _of_one_kind(known, value):
-            both[name] = _merged(known, value)
-        else:
-            both[name] = value
-    return both
-
-
-def _of_one_kind(known: dict[str, Any], value: dict[str, Any]) -> bool:
-    return "kind" not in value or value["kind"] == known.get("kind")
-
-
-def _place(loc: tuple[int | str, ...]) -> str:
-    """Where in the file: without the kind of a part, which pydantic puts behind its name."""
-    parts = [str(part) for part in loc]
-    kind = {"members": 2, "ensemble": 1}.get(parts[0] if parts else "")
-    if kind is not None and len(parts) > kind:
-        del parts[kind]
-    return ".".join(parts)

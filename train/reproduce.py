@@ -101,7 +101,7 @@ def _variants(row: Row, light: bool) -> tuple[str, ...]:
 
 
 def _recipe(name: str, variant: str) -> Recipe:
-    from train.recipe import load_recipe
+    from train.recipe_files import load_recipe
 
     return load_recipe(f"{name}/{variant}" if variant else name)
 

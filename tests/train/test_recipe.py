@@ -11,7 +11,8 @@ import yaml
 
 from runtime.errors import UsageError
 from tests.train.tiny import tiny_recipe
-from train.recipe import Recipe, load_recipe, parse_recipe, shipped_recipes
+from train.recipe import Recipe
+from train.recipe_files import load_recipe, parse_recipe, shipped_recipes
 
 Change = Callable[[dict[str, Any]], object]
 
@@ -79,6 +80,12 @@ BAD: list[tuple[str, Change]] = [
     ("training.rate", lambda r: r["training"].update(rate=0)),
     ("training.optimizer", lambda r: r["training"].update(optimizer="sgd")),
     ("training.augmentation.rotation", lambda r: r["training"]["augmentation"].update(rotation=9)),
+    ("class_weights has 'mole'", lambda r: r["training"].update(class_weights={"mole": 2})),
+    (
+        "would do it twice",
+        lambda r: r["training"].update(sampling="balanced", class_weights="sqrt"),
+    ),
+    ("training.class_weights", lambda r: r["training"].update(class_weights={"nevus": 0})),
     ("members.first.view", lambda r: r["members"]["first"].update(view="hole")),
     ("members.first.sizes", lambda r: r["members"]["first"].update(sizes=[8, 8])),
     ("members.a/b", lambda r: r["members"].update({"a/b": r["members"]["first"]})),
@@ -165,7 +172,7 @@ def bhardwaj() -> dict[str, Any]:
         "views": {"whole": {"area": "frame"}},
         "training": fields["training"] | {"schedule": "cyclical", "class_weights": "balanced"},
         "members": {
-            "inception": {**member, "backbone": "resnet10t", "frozen": "all_but_last_block"},
+            "inception": {**member, "backbone": "resnet10t"},
             "mobilenet": {**member, "backbone": "mobilenetv2_050"},
             "deep_cnn": {**member, "backbone": "grouped_alexnet", "options": {"share": 0.1}},
         },

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.train.test_recipe import bhardwaj, zoome
 from tests.train.tiny import write_data
 from train import reproduce
-from train.recipe import parse_recipe
+from train.recipe_files import parse_recipe
 from train.reproducing.costs import COSTS, costs
 from train.reproducing.judges import by_largest, by_youden, of_one_class, over_folds, pooled
 from train.reproducing.other_combiners import OTHERS, joined

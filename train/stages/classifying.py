@@ -17,6 +17,7 @@ from train import networks
 from train.data.table import metadata
 from train.datasets import ViewDataset
 from train.freezing import freeze
+from train.sampling import balanced
 from train.stage import Stage
 from train.stages.run import Run, named
 from train.stages.segmenting import Segmenting
@@ -116,16 +117,16 @@ class Classifying:
         freeze(net.trunk, own.frozen)
         targets, known = run.table.targets, self._known(member)
         shown: Dataset[Any] = ViewDataset(view, targets, rows, spec, training.augmentation, known)
-        seen = targets[rows]
+        labels = targets[rows]
         if made is not None:
             codes = made[1]
             more = ViewDataset(*made, range(len(codes)), spec, training.augmentation)
-            shown, seen = ConcatDataset([shown, more]), np.concatenate([seen, codes])
-        weights = class_weights(seen.tolist(), len(run.recipe.classes), training.class_weights)
+            shown, labels = ConcatDataset([shown, more]), np.concatenate([labels, codes])
+        weights = class_weights(labels.tolist(), run.recipe.classes, training.class_weights)
         positive = [name in run.recipe.positive for name in run.recipe.classes]
         took = run.fit(
             MemberTask(net, training, weights, own.head_rate, positive),
-            shown,
+            balanced(shown, labels) if training.sampling == "balanced" else shown,
             ViewDataset(view, targets, stop, spec, None, known) if stop else None,
             training,
             stage,

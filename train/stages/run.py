@@ -55,7 +55,7 @@ class Run:
     def train_and_stop(
         self, rows: npt.NDArray[np.int64], training: Course
     ) -> tuple[list[int], list[int]]:
-        """Early stopping watches images of its own, never those the fold is judged on."""
+        """An epoch is chosen by images of its own, never by those the fold is judged on."""
         if not training.watches:
             return rows.tolist(), []
         part = replace(self.table, samples=tuple(self.table[int(r)] for r in rows))

@@ -86,7 +86,7 @@ class Synthesising:
         targets, spec = self.run.table.targets, self._spec
         # One device: a hundred steps an epoch on a few small maps leave nothing to divide.
         alone = replace(self.run, machine=replace(self.run.machine, devices=1))
-        alone.fit(
+        took = alone.fit(
             GanTask(self._build(name), training.rate),
             SideBySide(
                 [ViewDataset(frames, targets, rows, spec, training.augmentation) for rows in shown]
@@ -98,7 +98,7 @@ class Synthesising:
             stage,
             f"pictures of {', '.join(self._classes_of[name])} {named(part)}",
         )
-        stage.finish()
+        stage.finish(took)
 
     def _rows_by_class(self, name: str, part: str) -> tuple[list[list[int]], list[list[int]]]:
         """What a GAN is shown of each of its classes, and what early stopping watches."""
