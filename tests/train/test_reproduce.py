@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,15 @@ from tests.train.tiny import write_data
 from train import reproduce
 from train.recipe_files import parse_recipe
 from train.reproducing.costs import COSTS, costs
-from train.reproducing.judges import by_largest, by_youden, of_one_class, over_folds, pooled
+from train.reproducing.judges import (
+    by_area,
+    by_largest,
+    by_specificity,
+    by_youden,
+    of_one_class,
+    over_folds,
+    pooled,
+)
 from train.reproducing.other_combiners import OTHERS, joined
 from train.reproducing.papers import TABLES
 from train.reproducing.said import Said, youden
@@ -68,6 +77,21 @@ def test_the_figures_of_a_table_by_hand() -> None:
     assert (one["precision"], one["recall"]) == (pytest.approx(2 / 3), 1)
     assert one["loss"] == pytest.approx(-np.log([0.8, 0.5, 0.3, 0.6]).mean())
     assert by_largest(said, rows[:2])["accuracy"] == 1
+
+
+def test_areas_and_specificities_by_hand() -> None:
+    melanoma = np.array([0.9, 0.8, 0.6, 0.3, 0.7, 0.5, 0.4, 0.2])
+    targets = np.array([0, 0, 0, 0, 1, 1, 2, 2])
+    keratosis = (1 - melanoma) * np.array([0.1, 0.1, 0.1, 0.1, 0.9, 0.9, 0.2, 0.2])
+    probabilities = np.stack([melanoma, keratosis, 1 - melanoma - keratosis], axis=1)
+    said = Said(probabilities, targets, np.zeros(8, int), score=0)
+    rows = np.arange(8)
+    areas = by_area(said, rows)
+    assert areas["melanoma"] == pytest.approx((4 + 4 + 3 + 1) / 16)
+    assert areas["mean"] == pytest.approx((12 / 16 + 1) / 2)
+    found = by_specificity("0.5", "0.75", "0.76", "1.0")(said, rows)
+    assert found == {"0.5": 1.0, "0.75": 0.75, "0.76": 0.25, "1.0": 0.25}
+    assert math.isnan(by_specificity("0.5")(said, rows[4:])["0.5"])
 
 
 def clouds() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
