@@ -1,6 +1,7 @@
 """All stages of a run, in order, each skipped when its result is there and its inputs unchanged.
 
 segmenter, one a fold      → masks of images it has not seen
+images of scarce classes   → generators, one set a fold → pictures that members see as well
 views cut by those masks   → members, one a fold → out-of-fold predictions
 all images                 → the segmenter and the members that ship
 out-of-fold predictions    → what joins the members, one a fold (for `export --fold K`), one of all
@@ -24,6 +25,7 @@ from train.stages.classifying import Classifying
 from train.stages.combining import Combining
 from train.stages.run import FINAL, Run
 from train.stages.segmenting import Segmenting
+from train.stages.synthesising import Synthesising
 from train.trainer import Machine
 
 
@@ -40,7 +42,8 @@ class Pipeline:
         self.recipe, self.table, self.folds = recipe, table, folds
         self._run = run = Run(recipe, table, folds, out, machine, beside)
         self.segmenting = None if recipe.segmenter is None else Segmenting(run)
-        self.classifying = Classifying(run, self.segmenting)
+        synthesising = None if recipe.synthetic is None else Synthesising(run)
+        self.classifying = Classifying(run, self.segmenting, synthesising)
         self.combining = Combining(run, self.segmenting, self.classifying)
 
     @property

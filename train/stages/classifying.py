@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch.utils.data import ConcatDataset, Dataset
 
 from train import networks
 from train.data.table import metadata
@@ -20,6 +21,7 @@ from train.sampling import balanced
 from train.stage import Stage
 from train.stages.run import Run, named
 from train.stages.segmenting import Segmenting
+from train.stages.synthesising import Synthesising
 from train.tasks import MemberTask, class_weights
 from train.trainer import WEIGHTS, load_network, predict
 from train.views import Bytes, view_at
@@ -31,6 +33,7 @@ Floats = npt.NDArray[np.float64]
 class Classifying:
     run: Run
     segmenting: Segmenting | None
+    synthesising: Synthesising | None
 
     # -- what a member looks at, and what it is told -------------------------------------------
 
@@ -47,6 +50,13 @@ class Classifying:
         view = self.run.recipe.views[self.run.recipe.members[member].view]
         shown = self.segmenting if view.shows_lesion else None
         return {"view": view.model_dump(), "masks": shown and shown.masks_inputs()}
+
+    def _made(self, member: str, part: str) -> tuple[Bytes, npt.NDArray[np.int64]] | None:
+        """Synthetic pictures for its training, and their classes."""
+        if self.synthesising is None:
+            return None
+        own = self.run.recipe.members[member]
+        return self.synthesising.at(part, own.view, own.size)
 
     @cached_property
     def _everything_known(self) -> npt.NDArray[np.float32]:
@@ -86,6 +96,7 @@ class Classifying:
             "classes": recipe.classes,
             "part": part,
             **self._told_inputs(member),
+            **({"synthetic": self.synthesising.inputs(part)} if self.synthesising else {}),
         }
 
     def stage(self, member: str, part: str) -> Stage:
@@ -97,6 +108,7 @@ class Classifying:
             return
         training, own = run.recipe.training_of(member), run.recipe.members[member]
         view = self._view(member)
+        made = self._made(member, part)
         stage.begin()
         net = networks.build_member(run.recipe, member, hub=run.from_hub(own.backbone))
         spec = networks.member_preprocess(run.recipe, member)
@@ -104,12 +116,17 @@ class Classifying:
         run.start(net.trunk, own.backbone, view, rows, spec)
         freeze(net.trunk, own.frozen)
         targets, known = run.table.targets, self._known(member)
-        weights = class_weights(targets[rows].tolist(), run.recipe.classes, training.class_weights)
+        shown: Dataset[Any] = ViewDataset(view, targets, rows, spec, training.augmentation, known)
+        labels = targets[rows]
+        if made is not None:
+            codes = made[1]
+            more = ViewDataset(*made, range(len(codes)), spec, training.augmentation)
+            shown, labels = ConcatDataset([shown, more]), np.concatenate([labels, codes])
+        weights = class_weights(labels.tolist(), run.recipe.classes, training.class_weights)
         positive = [name in run.recipe.positive for name in run.recipe.classes]
-        seen = ViewDataset(view, targets, rows, spec, training.augmentation, known)
         took = run.fit(
             MemberTask(net, training, weights, own.head_rate, positive),
-            balanced(seen, targets[rows]) if training.sampling == "balanced" else seen,
+            balanced(shown, labels) if training.sampling == "balanced" else shown,
             ViewDataset(view, targets, stop, spec, None, known) if stop else None,
             training,
             stage,

@@ -19,9 +19,9 @@ from train.batchnorm import has_folded_batchnorm, restore_batchnorm
 from train.data.splits import holdout
 from train.data.table import Table
 from train.datasets import ViewDataset
-from train.recipe import Recipe, Training
+from train.recipe import Course, Recipe
 from train.stage import Stage, fingerprint
-from train.tasks import Task
+from train.tasks import Trained
 from train.trainer import Machine, train_network
 from train.views import Bytes
 from train.weights import load_trunk
@@ -61,7 +61,7 @@ class Run:
         return np.flatnonzero(self.folds == int(part))
 
     def train_and_stop(
-        self, rows: npt.NDArray[np.int64], training: Training
+        self, rows: npt.NDArray[np.int64], training: Course
     ) -> tuple[list[int], list[int]]:
         """An epoch is chosen by images of its own, never by those the fold is judged on."""
         if not training.watches:
@@ -101,10 +101,10 @@ class Run:
 
     def fit(
         self,
-        task: Task,
+        task: Trained,
         train_set: Dataset[Any],
         stop_set: Dataset[Any] | None,
-        training: Training,
+        training: Course,
         stage: Stage,
         label: str,
     ) -> dict[str, float | None]:
