@@ -111,9 +111,17 @@ def command(
 
 
 def prepare(
-    recipe: Recipe, data: tuple[Path, ...], out: Path, machine: Machine, split: str
+    recipe: Recipe,
+    data: tuple[Path, ...],
+    out: Path,
+    machine: Machine,
+    split: str,
+    beside: tuple[Path, ...] = (),
 ) -> Pipeline:
-    """Everything that can go wrong before the first network is trained."""
+    """Everything that can go wrong before the first network is trained.
+
+    `beside`: runs that may have done a part of it already.
+    """
     from train.networks import check_frozen
     from train.pipeline import Pipeline
 
@@ -121,7 +129,7 @@ def prepare(
     table = _open(data, recipe)
     _fetch_weights(out, recipe, machine)
     folds = _describe(out, recipe, table, machine, split)
-    return Pipeline(recipe, table, folds, out, machine)
+    return Pipeline(recipe, table, folds, out, machine, beside)
 
 
 def backbones(recipe: Recipe) -> set[str]:

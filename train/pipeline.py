@@ -37,9 +37,10 @@ class Pipeline:
         folds: npt.NDArray[np.int64],
         out: Path,
         machine: Machine,
+        beside: tuple[Path, ...] = (),
     ) -> None:
         self.recipe, self.table, self.folds = recipe, table, folds
-        self._run = run = Run(recipe, table, folds, out, machine)
+        self._run = run = Run(recipe, table, folds, out, machine, beside)
         self.segmenting = None if recipe.segmenter is None else Segmenting(run)
         synthesising = None if recipe.synthetic is None else Synthesising(run)
         self.classifying = Classifying(run, self.segmenting, synthesising)

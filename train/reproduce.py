@@ -64,12 +64,11 @@ def command(
 ) -> None:
     """Train what a paper's tables compare, and print its figures beside ours."""
     from train.fit import backbones, prepare
-    from train.pipeline import Pipeline
     from train.reproducing.papers import TABLES
     from train.trainer import Machine, check_machine
     from train.weights import parse_weights
 
-    tables = TABLES[name]
+    tables = [table for table in TABLES[name] if any(_variants(r, light) for r in table.rows)]
     chosen = [_variants(row, light) for table in tables for row in table.rows]
     recipes = {variant: _recipe(name, variant) for variants in chosen for variant in variants}
     machine = Machine(
@@ -78,14 +77,15 @@ def command(
         workers=min((os.cpu_count() or 1) - 1, 8) if workers is None else workers,
     )
     check_machine(machine)
-    places, runs = _places(recipes, out), dict[str, Pipeline]()
+    runs: dict[str, Pipeline] = {}
 
     def run_of(variant: str) -> Pipeline:
-        """Runs that share a folder differ in what joins the members, which is fitted in a moment:
-        asked for in turn, each is itself."""
+        """What an earlier variant trained with the same inputs is not trained again."""
         if variant not in runs:
-            runs[variant] = prepare(recipes[variant], data, places[variant], machine, split)
-        runs[variant].run(final=False)
+            beside = tuple(out / recipes[other].name for other in runs)
+            recipe = recipes[variant]
+            runs[variant] = prepare(recipe, data, out / recipe.name, machine, split, beside)
+            runs[variant].run(final=False)
         return runs[variant]
 
     found = []
@@ -104,16 +104,6 @@ def _recipe(name: str, variant: str) -> Recipe:
     from train.recipe_files import load_recipe
 
     return load_recipe(f"{name}/{variant}" if variant else name)
-
-
-def _places(recipes: dict[str, Recipe], out: Path) -> dict[str, Path]:
-    """One folder for all variants whose networks are the same, named after the first of them."""
-    names: dict[str, str] = {}
-    places = {}
-    for variant, recipe in recipes.items():
-        alike = recipe.model_copy(update={"name": "", "ensemble": None}).model_dump_json()
-        places[variant] = out / names.setdefault(alike, recipe.name)
-    return places
 
 
 def _rerun(

@@ -53,7 +53,7 @@ def youden(scores: Floats, positive: Flags) -> float:
 
 def said_by(pipeline: Pipeline, row: Row) -> Said:
     recipe, table = pipeline.recipe, pipeline.table
-    predictions = pipeline.combining.predictions(pipeline.fold_parts)
+    predictions = pipeline.combining.predictions()
     if row.without:
         members = pipeline.classifying.out_of_fold(row.without)
         probabilities = members[:, 0]

@@ -41,7 +41,7 @@ class Classifying:
         run, recipe = self.run, self.run.recipe.members[member]
         inputs = {**run.data_inputs, "size": recipe.size, **self._view_inputs(member)}
         name = f"{recipe.view}-{recipe.size[1]}x{recipe.size[0]}"
-        stage = Stage.of(run.out / "views" / name, inputs)
+        stage = run.stage(f"views/{name}", inputs)
         masks = None if self.segmenting is None else self.segmenting.masks
         return view_at(run.table, masks, run.recipe.views[recipe.view], recipe.size, stage)
 
@@ -100,7 +100,7 @@ class Classifying:
         }
 
     def stage(self, member: str, part: str) -> Stage:
-        return Stage.of(self.run.out / "members" / member / part, self.inputs(member, part))
+        return self.run.stage(f"members/{member}/{part}", self.inputs(member, part))
 
     def train(self, member: str, part: str) -> None:
         stage, run = self.stage(member, part), self.run

@@ -54,13 +54,10 @@ class Combining:
 
     def seconds(self, parts: Sequence[str]) -> float:
         """How long it took to fit what joins the members, all parts of it."""
-        self.fit(parts)
         return float(self.stage(parts).facts()["seconds"])
 
-    def predictions(self, parts: Sequence[str]) -> OutOfFold:
-        """Fitted again if another run with the same networks wrote its own in between."""
+    def predictions(self) -> OutOfFold:
         run = self.run
-        self.fit(parts)
         return OutOfFold.read(run.out / OOF, run.table, run.folds, tuple(run.recipe.members))
 
     def _figures(self, members: Floats, together: Floats) -> dict[str, Any]:

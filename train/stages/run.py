@@ -37,6 +37,14 @@ class Run:
     folds: npt.NDArray[np.int64]
     out: Path
     machine: Machine
+    beside: tuple[Path, ...] = ()  # runs that may have done the same already
+
+    def stage(self, place: str, inputs: dict[str, Any]) -> Stage:
+        """Its own, or what another run did with the same inputs."""
+        stage = Stage.of(self.out / place, inputs)
+        if not stage.done:
+            any(stage.adopt(other / place) for other in self.beside)
+        return stage
 
     @property
     def fold_parts(self) -> list[str]:

@@ -36,7 +36,7 @@ class Segmenting:
         }
 
     def stage(self, part: str) -> Stage:
-        return Stage.of(self.run.out / "segmenter" / part, self._inputs(part))
+        return self.run.stage(f"segmenter/{part}", self._inputs(part))
 
     def train(self, part: str) -> None:
         stage, run = self.stage(part), self.run
@@ -66,20 +66,20 @@ class Segmenting:
     def _frames(self) -> Bytes:
         size = networks.segmenter_of(self.run.recipe).size
         inputs = {**self.run.data_inputs, "size": size}
-        stage = Stage.of(self.run.out / "views" / "frames", inputs)
+        stage = self.run.stage("views/frames", inputs)
         return frames_at(self.run.table, size, stage)
 
     @cached_property
     def _expert_masks(self) -> Bytes:
         size = networks.segmenter_of(self.run.recipe).size
         inputs = {**self.run.data_inputs, "size": size}
-        return masks_at(self.run.table, size, Stage.of(self.run.out / "views" / "masks", inputs))
+        return masks_at(self.run.table, size, self.run.stage("views/masks", inputs))
 
     @cached_property
     def masks(self) -> Bytes:
         """Every image's mask, by the segmenter that has not seen the image."""
         size = networks.segmenter_of(self.run.recipe).size
-        stage = Stage.of(self.run.out / "masks", self.masks_inputs())
+        stage = self.run.stage("masks", self.masks_inputs())
         if not stage.done:
             stage.begin()
             masks = np.zeros((len(self.run.table), *size), dtype=np.uint8)
