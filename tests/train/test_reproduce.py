@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,10 @@ from train import reproduce
 from train.recipe_files import parse_recipe
 from train.reproducing.costs import COSTS, costs
 from train.reproducing.judges import (
+    by_area,
     by_balance,
     by_largest,
+    by_specificity,
     by_youden,
     of_one_class,
     over_folds,
@@ -89,6 +92,21 @@ def test_both_classes_count_the_same_in_their_balance() -> None:
     assert found["balanced accuracy"] == 0.625
     assert (found["precision"], found["f1"]) == (0.5, 0.5)
     assert found["accuracy"] == pytest.approx(4 / 6)
+
+
+def test_areas_and_specificities_by_hand() -> None:
+    melanoma = np.array([0.9, 0.8, 0.6, 0.3, 0.7, 0.5, 0.4, 0.2])
+    targets = np.array([0, 0, 0, 0, 1, 1, 2, 2])
+    keratosis = (1 - melanoma) * np.array([0.1, 0.1, 0.1, 0.1, 0.9, 0.9, 0.2, 0.2])
+    probabilities = np.stack([melanoma, keratosis, 1 - melanoma - keratosis], axis=1)
+    said = Said(probabilities, targets, np.zeros(8, int), score=0)
+    rows = np.arange(8)
+    areas = by_area(said, rows)
+    assert areas["melanoma"] == pytest.approx((4 + 4 + 3 + 1) / 16)
+    assert areas["mean"] == pytest.approx((12 / 16 + 1) / 2)
+    found = by_specificity("0.5", "0.75", "0.76", "1.0")(said, rows)
+    assert found == {"0.5": 1.0, "0.75": 0.75, "0.76": 0.25, "1.0": 0.25}
+    assert math.isnan(by_specificity("0.5")(said, rows[4:])["0.5"])
 
 
 def clouds() -> tuple[np.ndarray, np.ndarray, np.ndarray]:

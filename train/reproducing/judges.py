@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from train.data.metrics import auc, bootstrap
+from train.data.metrics import auc, bootstrap, mean_auc, ranked_classes
 from train.pipeline import Pipeline
 from train.reproducing.said import Codes, Flags, Said, said_by
 from train.reproducing.shown import per_cent_with_interval, spread, with_interval
@@ -112,6 +113,31 @@ def by_balance(said: Said, rows: Codes) -> dict[str, float]:
         "f1": _f1(one["precision"], one["recall"]),
         "auc": one["auc"],
     }
+
+
+def by_area(said: Said, rows: Codes) -> dict[str, float]:
+    """Of the class that is looked for, and the mean that ISIC 2017 ranked by."""
+    targets, probabilities = said.targets[rows], said.probabilities[rows]
+    ranked = ranked_classes(probabilities.shape[1])
+    return {
+        "melanoma": auc(said.truth[rows], said.scores[rows]),
+        "mean": mean_auc(targets, probabilities, ranked),
+    }
+
+
+def by_specificity(*sensitivities: str) -> Measure:
+    """The largest specificity that leaves each sensitivity, as a ROC curve has it."""
+
+    def measure(said: Said, rows: Codes) -> dict[str, float]:
+        truth, scores = said.truth[rows], said.scores[rows]
+        found = np.sort(scores[truth])[::-1]
+        others = scores[~truth]
+        # A sensitivity of 0.9 calls nine of ten: from the score of the ninth on.
+        last = (math.ceil(len(found) * float(wanted) - 1e-9) - 1 for wanted in sensitivities)
+        shares = (_share(others < found[place]) if len(found) else math.nan for place in last)
+        return dict(zip(sensitivities, shares, strict=True))
+
+    return measure
 
 
 def _precision_recall(called: Flags, truth: Flags) -> tuple[float, float]:

@@ -69,7 +69,7 @@ class Synthesising:
 
     def _gan_stage(self, name: str, part: str) -> Stage:
         inputs = {**self._gan_inputs(part), "of": self._classes_of[name]}
-        return Stage.of(self.run.out / FOLDER / part / f"gan-{name}", inputs)
+        return self.run.stage(f"{FOLDER}/{part}/gan-{name}", inputs)
 
     def _build(self, name: str) -> Gan:
         recipe = self._recipe
@@ -124,7 +124,7 @@ class Synthesising:
     @cached_property
     def _frames(self) -> Bytes:
         size = (self._recipe.size, self._recipe.size)
-        stage = Stage.of(self.run.out / FOLDER / "frames", {**self.run.data_inputs, "size": size})
+        stage = self.run.stage(f"{FOLDER}/frames", {**self.run.data_inputs, "size": size})
         return frames_at(self.run.table, size, stage)
 
     @property
@@ -139,7 +139,7 @@ class Synthesising:
         return {**self._gan_inputs(part), "images": self._recipe.images}
 
     def _stage(self, part: str) -> Stage:
-        return Stage.of(self.run.out / FOLDER / part / "pictures", self.inputs(part))
+        return self.run.stage(f"{FOLDER}/{part}/pictures", self.inputs(part))
 
     def _make(self, part: str) -> None:
         stage = self._stage(part)
@@ -192,7 +192,7 @@ class Synthesising:
         pictures = np.load(self._stage(part).folder / "pictures.npy", mmap_mode="r")
         inputs = {**self.inputs(part), "view": spec.model_dump(), "size": size}
         name = f"{view}-{size[1]}x{size[0]}"
-        stage = Stage.of(self.run.out / FOLDER / part / name, inputs)
+        stage = self.run.stage(f"{FOLDER}/{part}/{name}", inputs)
         codes = [self.run.recipe.classes.index(name) for name in self._names]
         return made_at(pictures, spec, size, stage), np.array(codes)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from train.reproducing.papers import bhardwaj, ding, goel, zoome
+from train.reproducing.papers import bhardwaj, bisla, ding, goel, zoome
 from train.reproducing.tables import PaperTable
 
 TABLES: dict[str, tuple[PaperTable, ...]] = {
     "bhardwaj": bhardwaj.TABLES,
+    "bisla": bisla.TABLES,
     "ding": ding.TABLES,
     "goel": goel.TABLES,
     "zoome": zoome.TABLES,
