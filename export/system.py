@@ -13,7 +13,7 @@ from export.acquisition import ACQUISITION
 from export.finished_run import FinishedRun
 from export.graphs import EnsembleGraph, Graph, MemberGraph, SegmenterGraph, ZooMeGraph
 from runtime.errors import UsageError
-from runtime.specs import PreprocessSpec, ViewSpec
+from runtime.specs import CHANNELS, PreprocessSpec, ViewSpec
 from train import networks
 from train.models.zoome import ZooMe
 from train.recipe import PooledRecipe, Recipe
@@ -68,7 +68,8 @@ def _parts(
     combiner: Callable[[], networks.Combiner],
 ) -> Iterator[Part]:
     if recipe.segmenter is not None:
-        yield Part(SEGMENTER, SegmenterGraph(segmenter()), ((3, *recipe.segmenter.size),))
+        channels = CHANNELS[recipe.segmenter.colour]
+        yield Part(SEGMENTER, SegmenterGraph(segmenter()), ((channels, *recipe.segmenter.size),))
     for name, own in recipe.members.items():
         net = member(name)
         graph: Graph

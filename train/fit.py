@@ -99,7 +99,7 @@ def command(
     from train.weights import parse_weights
 
     recipe = load_recipe(recipe_name)
-    chosen = parse_weights(weights, _backbones(recipe))
+    chosen = parse_weights(weights, backbones(recipe))
     if pretrained is not None:
         recipe = recipe.model_copy(update={"pretrained": pretrained})
     machine = Machine(
@@ -111,9 +111,17 @@ def command(
 
 
 def prepare(
-    recipe: Recipe, data: tuple[Path, ...], out: Path, machine: Machine, split: str
+    recipe: Recipe,
+    data: tuple[Path, ...],
+    out: Path,
+    machine: Machine,
+    split: str,
+    beside: tuple[Path, ...] = (),
 ) -> Pipeline:
-    """Everything that can go wrong before the first network is trained."""
+    """Everything that can go wrong before the first network is trained.
+
+    `beside`: runs that may have done a part of it already.
+    """
     from train.networks import check_frozen
     from train.pipeline import Pipeline
 
@@ -121,10 +129,10 @@ def prepare(
     table = _open(data, recipe)
     _fetch_weights(out, recipe, machine)
     folds = _describe(out, recipe, table, machine, split)
-    return Pipeline(recipe, table, folds, out, machine)
+    return Pipeline(recipe, table, folds, out, machine, beside)
 
 
-def _backbones(recipe: Recipe) -> set[str]:
+def backbones(recipe: Recipe) -> set[str]:
     from train.networks import encoder_name
 
     encoder = encoder_name(recipe)

@@ -12,7 +12,8 @@ import torch
 from torch import nn
 
 from runtime.errors import UsageError
-from runtime.specs import PreprocessSpec
+from runtime.specs import CHANNELS, PreprocessSpec
+from train.models.dilated_unet import DilatedUNet
 from train.models.locally_connected import LocallyConnected
 from train.models.mean import Mean
 from train.models.member import Member
@@ -21,6 +22,7 @@ from train.models.trunks import OWN_TRUNKS, build_trunk
 from train.models.unet import UNet
 from train.models.zoome import ZooMe, build_zoome
 from train.recipe import (
+    DilatedUNetSpec,
     EncoderUNetSpec,
     MeanRecipe,
     PooledRecipe,
@@ -84,9 +86,12 @@ def encoder_name(recipe: Recipe) -> str | None:
 
 def build_segmenter(recipe: Recipe, *, hub: bool = False) -> nn.Module:
     """`hub` fetches the encoder's ImageNet weights; without it they are random, or loaded later."""
-    network = segmenter_of(recipe).network
+    part = segmenter_of(recipe)
+    network, channels = part.network, CHANNELS[part.colour]
+    if isinstance(network, DilatedUNetSpec):
+        return DilatedUNet(network.width, channels)
     if not isinstance(network, EncoderUNetSpec):
-        return UNet(network.width, batch_norm=network.batch_norm)
+        return UNet(network.width, channels, batch_norm=network.batch_norm)
     import segmentation_models_pytorch as smp
 
     with hub_access(network.backbone, wanted=hub):
@@ -113,7 +118,7 @@ def encoder_of(net: nn.Module, network: SegmenterNetwork) -> tuple[nn.Module, st
 
 def segmenter_preprocess(recipe: Recipe) -> PreprocessSpec:
     part = segmenter_of(recipe)
-    return PreprocessSpec(size=part.size, mean=part.mean, std=part.std)
+    return PreprocessSpec(size=part.size, colour=part.colour, mean=part.mean, std=part.std)
 
 
 def build_member(recipe: Recipe, name: str, *, hub: bool = False) -> Classifier:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from runtime.metadata import MetadataSpec
-from runtime.specs import Fraction, Pixels, Spec, ViewSpec
+from runtime.specs import Colour, Fraction, Pixels, Spec, ViewSpec, check_channels
 
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -48,34 +48,48 @@ class Focal(Spec):
     gamma: Annotated[float, Field(ge=0)] = 2.0
 
 
-class Training(Spec):
+class Course(Spec):
     """How long and how fast. The device-dependent part (precision, GPUs) is on the command line."""
 
     epochs: Count
     batch: Count = 32
-    optimizer: Literal["adam", "adamw"] = "adam"
     rate: Positive = 1e-4
+    patience: Count | None = None  # end after so many epochs without a better one
+    stop_fraction: Fraction = 0.1  # how many of the training images are set aside to judge by
+    augmentation: Augmentation = Augmentation()
+
+    @property
+    def choice(self) -> Choice | None:
+        """By what the best epoch is found; null: the last is taken."""
+        return None if self.patience is None else "loss"
+
+    @property
+    def watches(self) -> bool:
+        """Whether a part of the training images is set aside to see how it goes."""
+        return self.choice is not None
+
+
+class Training(Course):
+    """Of a network that is told what is right."""
+
+    optimizer: Literal["adam", "adamw"] = "adam"
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     schedule: Literal["constant", "cosine", "plateau", "cyclical"] = "constant"
     # Which epoch's weights are kept, judged on a part of the training images that is set aside.
     # Null: the last epoch's, or with `patience` the one of the least loss.
     choose: Choice | None = None
-    patience: Count | None = None  # end after so many epochs without a better one on that part
-    stop_fraction: Fraction = 0.1  # how many images that part is
     sampling: Literal["natural", "balanced"] = "natural"  # rarer classes repeated in an epoch
     # Inverse frequency, its root, or each class's own (1 where none is given).
     class_weights: Literal["none", "sqrt", "balanced"] | dict[str, Positive] = "none"
     focal: Focal | None = None  # null: cross-entropy
-    augmentation: Augmentation = Augmentation()
 
     @property
     def choice(self) -> Choice | None:
-        return self.choose or (None if self.patience is None else "loss")
+        return self.choose or super().choice
 
     @property
     def watches(self) -> bool:
-        """Whether a part of the training images is set aside to see how it goes."""
-        return self.choice is not None or self.schedule in ("plateau", "cyclical")
+        return super().watches or self.schedule in ("plateau", "cyclical")
 
     @model_validator(mode="after")
     def _frequency_counts_once(self) -> Training:
@@ -109,7 +123,26 @@ class EncoderUNetSpec(Spec):
         return f"U-Net on {self.backbone}"
 
 
-SegmenterNetwork = Annotated[UNetSpec | EncoderUNetSpec, Field(discriminator="kind")]
+class DilatedUNetSpec(Spec):
+    """The U-Net of Bisla et al.: unpadded, dilated at the bottom, `width` channels at the top."""
+
+    kind: Literal["dilated_unet"] = "dilated_unet"
+    width: Count = 64
+
+    @property
+    def described(self) -> str:
+        return f"U-Net, dilated, width {self.width}"
+
+    @staticmethod
+    def takes(side: int) -> bool:
+        """Whether each of three pools finds an even number of rows, and something is left below:
+        a step of the lowest map is eight of the image, and it starts with one at 228."""
+        return side >= 228 and (side - 228) % 8 == 0
+
+
+SegmenterNetwork = Annotated[
+    UNetSpec | EncoderUNetSpec | DilatedUNetSpec, Field(discriminator="kind")
+]
 
 SegmenterLoss = Literal["bce_dice", "bce", "dice"]  # cross-entropy of each pixel, Dice, their sum
 
@@ -117,15 +150,25 @@ SegmenterLoss = Literal["bce_dice", "bce", "dice"]  # cross-entropy of each pixe
 class SegmenterRecipe(Spec):
     network: SegmenterNetwork
     size: tuple[Pixels, Pixels]
-    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    colour: Colour = "rgb"
+    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
+    std: tuple[Positive, ...] = (0.229, 0.224, 0.225)
     threshold: Fraction = 0.5
     fill_holes: bool = True
     loss: SegmenterLoss = "bce_dice"
     training: Training
 
     @model_validator(mode="after")
-    def _size_can_be_halved(self) -> SegmenterRecipe:
+    def _network_takes_the_image(self) -> SegmenterRecipe:
+        check_channels(self.colour, self.mean, self.std)
+        if isinstance(self.network, EncoderUNetSpec) and self.colour != "rgb":
+            raise ValueError(f"a timm encoder takes rgb, and colour is {self.colour}")
+        if isinstance(self.network, DilatedUNetSpec):
+            if not all(map(self.network.takes, self.size)):
+                raise ValueError(
+                    f"the sides of {list(self.size)} are not 228 and a multiple of 8, as 380 is"
+                )
+            return self
         step = 2**5 if isinstance(self.network, EncoderUNetSpec) else 2**4
         if any(side % step for side in self.size):
             raise ValueError(f"the sides of {list(self.size)} are no multiples of {step}")
@@ -249,6 +292,20 @@ CombinerChoice = Annotated[
 ]
 
 
+class SyntheticRecipe(Spec):
+    """Pictures of scarce classes, made by DCGANs, that members are trained on beside the real ones.
+
+    Coupled, all classes of the recipe share layers; else each that is made has a GAN of its own.
+    """
+
+    kind: Literal["dcgan", "coupled_dcgan"] = "dcgan"
+    latent: Count = 10
+    width: Count = 8  # channels of the last map before the picture
+    size: Literal[32, 64, 128, 256] = 256
+    images: Annotated[dict[Plain, Count], Field(min_length=1)]  # how many of which class
+    training: Course
+
+
 class Recipe(Spec):
     name: str
     about: str
@@ -264,6 +321,7 @@ class Recipe(Spec):
     members: Annotated[dict[Plain, MemberRecipe], Field(min_length=1)]
     metadata: MetadataSpec | None = None  # what networks may be told of the patient
     training: Training
+    synthetic: SyntheticRecipe | None = None
     # How members are joined; null: the one member decides.
     ensemble: CombinerChoice | None = LocallyConnectedRecipe()
 
@@ -285,6 +343,23 @@ class Recipe(Spec):
         for name in (*self.positive, self.score):
             if name not in self.classes:
                 raise ValueError(f"{name!r} is not one of the classes {', '.join(self.classes)}")
+        return self
+
+    @model_validator(mode="after")
+    def _made_pictures_fit(self) -> Recipe:
+        """What is made is a picture of a whole frame, of nobody, with no mask."""
+        if self.synthetic is None:
+            return self
+        for name in self.synthetic.images:
+            if name not in self.classes:
+                raise ValueError(f"synthetic.images.{name} is not one of the classes")
+        for name, member in self.members.items():
+            if self.views[member.view].shows_lesion:
+                raise ValueError(
+                    f"members.{name} looks at the lesion: synthetic pictures have none"
+                )
+            if isinstance(member, ZooMeRecipe) and member.metadata:
+                raise ValueError(f"members.{name} takes metadata: synthetic pictures are of nobody")
         return self
 
     @model_validator(mode="after")

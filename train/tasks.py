@@ -18,12 +18,19 @@ from train.recipe import Focal, SegmenterLoss, Training
 from train.schedules import schedule
 
 
-class Task(lightning.LightningModule, ABC):
-    """Optimiser, schedule and logging, the same for every network."""
+class Trained(lightning.LightningModule):
+    """`model` is what is kept of it."""
 
-    def __init__(self, model: nn.Module, training: Training) -> None:
+    def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+class Task(Trained, ABC):
+    """Optimiser, schedule and logging, the same for every network that is told what is right."""
+
+    def __init__(self, model: nn.Module, training: Training) -> None:
+        super().__init__(model)
         self.training_recipe = training
 
     def train(self, mode: bool = True) -> Task:

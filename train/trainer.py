@@ -21,8 +21,8 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from runtime.errors import UsageError
-from train.recipe import Training
-from train.tasks import Task
+from train.recipe import Course
+from train.tasks import Trained
 
 WEIGHTS = "weights.safetensors"
 
@@ -51,10 +51,10 @@ class Machine:
 
 
 def train_network(
-    task: Task,
+    task: Trained,
     train_set: Dataset[Any],
     stop_set: Dataset[Any] | None,
-    training: Training,
+    training: Course,
     folder: Path,
     machine: Machine,
     seed: int,

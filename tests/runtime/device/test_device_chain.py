@@ -174,9 +174,17 @@ def unfilled() -> dict[str, Any]:
     return changed(segment={"model": "segmenter", "threshold": 0.3, "fill_holes": False})
 
 
+def seven_channels() -> dict[str, Any]:
+    """A segmenter that takes hue, saturation, value and luminance beside red, green and blue."""
+    fields = bundle_fields()
+    (image,) = fields["models"]["segmenter"]["inputs"]
+    image["preprocess"] |= {"colour": "rgb_hsv_l", "mean": [0.0] * 7, "std": [1.0] * 7}
+    return fields
+
+
 KINDS = [
-    black, middle, black_middle, middle_without_lesion, whole_and_crop, without_lesion, of_logits,
-    of_features, alone, unfilled,
+    seven_channels, black, middle, black_middle, middle_without_lesion, whole_and_crop,
+    without_lesion, of_logits, of_features, alone, unfilled,
 ]  # fmt: skip
 
 
