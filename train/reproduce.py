@@ -26,7 +26,7 @@ Examples:
 
 Rows that are done are not trained again: a run that was stopped goes on with the same command.
 """
-PAPERS = ("bhardwaj", "bisla", "ding", "zoome")
+PAPERS = ("bhardwaj", "bisla", "ding", "goel", "zoome")
 NOT_RUN = "–"
 VALIDATION = "validation"
 

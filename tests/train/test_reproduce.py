@@ -15,12 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.train.test_recipe import bhardwaj, zoome
-from tests.train.tiny import write_data
+from tests.train.tiny import tiny_recipe, write_data
 from train import reproduce
 from train.recipe_files import parse_recipe
 from train.reproducing.costs import COSTS, costs
 from train.reproducing.judges import (
     by_area,
+    by_balance,
     by_largest,
     by_specificity,
     by_youden,
@@ -31,6 +32,7 @@ from train.reproducing.judges import (
 from train.reproducing.other_combiners import OTHERS, joined
 from train.reproducing.papers import TABLES
 from train.reproducing.said import Said, youden
+from train.reproducing.segmented import SEGMENTED, segmented
 from train.reproducing.tables import PaperTable, Row, printed
 from train.trainer import WEIGHTS
 
@@ -78,6 +80,18 @@ def test_the_figures_of_a_table_by_hand() -> None:
     assert (one["precision"], one["recall"]) == (pytest.approx(2 / 3), 1)
     assert one["loss"] == pytest.approx(-np.log([0.8, 0.5, 0.3, 0.6]).mean())
     assert by_largest(said, rows[:2])["accuracy"] == 1
+
+
+def test_both_classes_count_the_same_in_their_balance() -> None:
+    scores = np.array([0.9, 0.4, 0.6, 0.2, 0.1, 0.3])
+    said = Said(
+        np.stack([scores, 1 - scores], axis=1), np.array([0, 0, 1, 1, 1, 1]), np.zeros(6), score=0
+    )
+    found = by_balance(said, np.arange(6))
+    assert (found["malignant accuracy"], found["benign accuracy"]) == (0.5, 0.75)
+    assert found["balanced accuracy"] == 0.625
+    assert (found["precision"], found["f1"]) == (0.5, 0.5)
+    assert found["accuracy"] == pytest.approx(4 / 6)
 
 
 def test_areas_and_specificities_by_hand() -> None:
@@ -165,11 +179,13 @@ def test_the_tables_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
             Row("theirs", (), {"accuracy": "77.77±5.04"}, note="another network"),
         ),
     )
-    asked(monkeypatch, {"": zoome()}, table)
-    (found,), _ = reproduced(tmp_path, "--split", "paper")
+    fine = PaperTable("Table II", ("loss",), pooled(of_one_class), table.rows[:2])
+    asked(monkeypatch, {"": zoome()}, table, fine)
+    (found, finer), _ = reproduced(tmp_path, "--split", "paper")
     ours, unknown, theirs = found["rows"]
     assert ours["ours"].keys() == {"accuracy", "sensitivity", "specificity", "auc"}
-    assert unknown["ours"] != ours["ours"]
+    assert unknown["ours"].keys() == ours["ours"].keys()
+    assert len({row["ours"]["loss"] for row in finer["rows"]}) == 2  # what it is told counts
     assert "ours" not in theirs
     assert "random weights; 2 folds by image" in ours["differs"]
     assert "±" in ours["ours"]["auc"]
@@ -214,3 +230,16 @@ def test_rows_of_one_run_are_its_members_and_ways_to_join_them(
     (row,) = cost["rows"]
     assert row["ours"]["parameters"].replace(",", "").isdigit()
     assert float(row["ours"]["seconds"]) >= 0
+
+
+@pytest.mark.slow
+def test_masks_are_judged_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = PaperTable("Table 3", SEGMENTED, segmented, (Row("U-Net", ("",), {}),))
+    asked(monkeypatch, {"": tiny_recipe()}, table)
+    (only,), _ = reproduced(tmp_path)
+    (found,) = only["rows"]
+    loss, dice, right = (float(found["ours"][name].split()[0]) for name in SEGMENTED)
+    assert loss == pytest.approx(1 - dice, abs=1e-3)
+    figures = json.loads((tmp_path / "out" / "tiny" / "figures.json").read_text())
+    assert dice == pytest.approx(figures["segmentation"]["dice"], abs=1e-3)
+    assert 0 < right <= 1

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from train.data.metrics import auc, bootstrap, mean_auc, ranked_classes
 from train.pipeline import Pipeline
 from train.reproducing.said import Codes, Flags, Said, said_by
+from train.reproducing.shown import per_cent_with_interval, spread, with_interval
 from train.reproducing.tables import Judge, Row
 
 Measure = Callable[[Said, Codes], dict[str, float]]
@@ -24,6 +25,7 @@ def pooled(measure: Measure, *, per_cent: bool = False) -> Judge:
     def judge(pipelines: Sequence[Pipeline], row: Row, asked: Flags) -> dict[str, str]:
         cases = [said_by(pipeline, row) for pipeline in pipelines]
         rows = np.flatnonzero(asked)
+        shown = per_cent_with_interval if per_cent else with_interval
 
         def mean(name: str, some: Codes) -> float:
             return float(np.mean([measure(case, some)[name] for case in cases]))
@@ -31,16 +33,10 @@ def pooled(measure: Measure, *, per_cent: bool = False) -> Judge:
         found = {}
         for name in measure(cases[0], rows):
             low, high = bootstrap(len(rows), lambda draw, name=name: mean(name, rows[draw]))  # type: ignore[misc]
-            found[name] = _shown(mean(name, rows), low, high, per_cent)
+            found[name] = shown(mean(name, rows), low, high)
         return found
 
     return judge
-
-
-def _shown(value: float, low: float, high: float, per_cent: bool) -> str:
-    if per_cent:
-        return f"{100 * value:.1f} ({100 * low:.1f}–{100 * high:.1f})"
-    return f"{value:.3f} ({low:.3f}–{high:.3f})"
 
 
 def over_folds(measure: Measure) -> Judge:
@@ -53,15 +49,9 @@ def over_folds(measure: Measure) -> Judge:
         (pipeline,) = pipelines
         said = said_by(pipeline, row)
         folds = [measure(said, np.flatnonzero(said.folds == f)) for f in np.unique(said.folds)]
-        return {name: _spread([fold[name] for fold in folds]) for name in folds[0]}
+        return {name: spread([fold[name] for fold in folds]) for name in folds[0]}
 
     return judge
-
-
-def _spread(values: list[float]) -> str:
-    numbers = 100 * np.asarray(values)
-    deviation = float(numbers.std(ddof=1)) if len(numbers) > 1 else 0.0
-    return f"{numbers.mean():.2f}±{deviation:.2f}"
 
 
 def by_youden(said: Said, rows: Codes) -> dict[str, float]:
@@ -105,6 +95,23 @@ def of_one_class(said: Said, rows: Codes) -> dict[str, float]:
         "precision": precision,
         "recall": recall,
         "auc": auc(said.truth[rows], said.scores[rows]),
+    }
+
+
+def by_balance(said: Said, rows: Codes) -> dict[str, float]:
+    """The more probable of two classes: what is right of each, and the mean of both."""
+    one = of_one_class(said, rows)
+    called = said.probabilities[rows].argmax(axis=1) == said.score
+    benign = _share(~called[~said.truth[rows]])
+    return {
+        "loss": one["loss"],
+        "accuracy": one["accuracy"],
+        "benign accuracy": benign,
+        "malignant accuracy": one["recall"],
+        "balanced accuracy": (benign + one["recall"]) / 2,
+        "precision": one["precision"],
+        "f1": _f1(one["precision"], one["recall"]),
+        "auc": one["auc"],
     }
 
 

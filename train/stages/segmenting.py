@@ -43,7 +43,7 @@ class Segmenting:
         if stage.done:
             return
         recipe = networks.segmenter_of(run.recipe)
-        frames, masks = self._frames, self._expert_masks
+        frames, masks = self._frames, self.expert_masks
         stage.begin()
         net = networks.build_segmenter(
             run.recipe, hub=run.from_hub(networks.encoder_name(run.recipe))
@@ -70,7 +70,7 @@ class Segmenting:
         return frames_at(self.run.table, size, stage)
 
     @cached_property
-    def _expert_masks(self) -> Bytes:
+    def expert_masks(self) -> Bytes:
         size = networks.segmenter_of(self.run.recipe).size
         inputs = {**self.run.data_inputs, "size": size}
         return masks_at(self.run.table, size, self.run.stage("views/masks", inputs))
@@ -105,6 +105,6 @@ class Segmenting:
         return np.stack([clean_mask(p, recipe.threshold, recipe.fill_holes) for p in said])
 
     def figures(self) -> dict[str, float]:
-        pairs = zip(self._expert_masks, self.masks, strict=True)
+        pairs = zip(self.expert_masks, self.masks, strict=True)
         dice, jaccard = np.mean([overlap(*pair) for pair in pairs], axis=0)
         return {"jaccard": round(float(jaccard), 4), "dice": round(float(dice), 4)}
