@@ -26,7 +26,9 @@ from train.recipe_files import load_recipe
 pytestmark = pytest.mark.slow
 
 GRAPHS = ("segmenter", "first", "second", "ensemble")
-FULL_SIZE = ("bhardwaj", "bhardwaj/eight_vgg", "bisla", "ding", "goel", "goel/unet_scratch", "zoome")
+FULL_SIZE = (
+    "bhardwaj", "bhardwaj/eight_vgg", "bisla", "ding", "goel", "goel/unet_scratch", "zoome",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module", autouse=True)
