@@ -252,7 +252,7 @@ class DeviceChain(Chain):
                     precision=opened.precision, classes=len(spec.classes),
                 )
             )  # fmt: skip
-        return heat_of(self._explaining[model], spec, model, frame, lesion)
+        return heat_of(self._explaining[model], spec, model, frame, lesion, lambda: frame)
 
     def _free(self) -> None:
         with self._cuda.current():
