@@ -22,7 +22,6 @@ from runtime.bundle_files import LoadedBundle, load_bundle, seal
 from runtime.chain import open_chain
 from runtime.half import to_half
 from runtime.target_folder import beside
-from train.recipe import ZooMeRecipe
 
 if TYPE_CHECKING:
     from runtime.preprocess import Image
@@ -195,15 +194,7 @@ def tool_versions() -> dict[str, str]:
 
 def _what(recipe: Recipe, name: str) -> str:
     if name == SEGMENTER and recipe.segmenter is not None:
-        network = recipe.segmenter.network
-        if network.kind == "unet":
-            return f"U-Net, width {network.width}"
-        return f"U-Net on {network.backbone}"
+        return recipe.segmenter.network.described
     if name == ENSEMBLE and recipe.ensemble is not None:
-        return f"locally connected, {recipe.ensemble.filters} filters a class"
-    member = recipe.members[name]
-    if isinstance(member, ZooMeRecipe):
-        parts = [member.backbone, *(["Zoom-SE"] if member.zoom_se else [])]
-        return ", ".join([*parts, *(["metadata"] if member.metadata else [])])
-    cut = "" if member.cut is None else f" up to stage {member.cut}"
-    return f"{member.backbone}{cut}, SE block, {member.features}-d layer"
+        return recipe.ensemble.described
+    return recipe.members[name].described

@@ -101,7 +101,11 @@ def _networks(spec: Bundle, networks: Sequence[NetworkFacts]) -> Iterator[str]:
 
 def _sees(spec: Bundle, item: ImageInput) -> str:
     view, size = spec.views[item.view], item.preprocess.size
-    area = "the frame" if view.area == "frame" else f"the lesion, margin {view.margin:g}"
+    area = {
+        "frame": "the frame",
+        "middle": "the middle of the frame",
+        "lesion": f"the lesion, margin {view.margin:g}",
+    }[view.area]
     extras = (", square" if view.square else "") + (
         ", black around" if view.background == "black" else ""
     )

@@ -7,7 +7,7 @@ A fold's set is for measuring: it comes with the ids of the images it has not se
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,7 +17,7 @@ from torch import nn
 from runtime.bundle import DataSet, Provenance
 from runtime.errors import InputError, UsageError
 from train import networks
-from train.models.locally_connected import LocallyConnected
+from train.combiners import load_combiner
 from train.recipe import Recipe, parse_recipe
 from train.stage import STAMP
 from train.trainer import WEIGHTS, load_network
@@ -61,9 +61,10 @@ class FinishedRun:
     def member(self, name: str, part: str) -> networks.Classifier:
         return self._filled(networks.build_member(self.recipe, name), f"members/{name}/{part}")
 
-    def ensemble(self, part: str) -> LocallyConnected:
-        net = networks.build_ensemble(self.recipe)
-        return self._filled(net, f"ensemble/{part}", stamp="ensemble")
+    def combiner(self, part: str) -> networks.Combiner:
+        return self._read_net(
+            lambda file: load_combiner(self.recipe, file), f"ensemble/{part}", stamp="ensemble"
+        )
 
     def provenance(self, fold: int | None, revision: str) -> Provenance:
         held_out = [name for name, own in self.data["folds"].items() if own == fold]
@@ -79,24 +80,30 @@ class FinishedRun:
             metrics=dict(flat(self.figures)) | dict(flat({"images": self.data["counts"]})),
         )
 
-    def _filled(self, net: Net, place: str, stamp: str | None = None) -> Net:
+    def _filled(self, net: Net, place: str) -> Net:
+        def fill(file: Path) -> Net:
+            load_network(net, file)
+            return net
+
+        return self._read_net(fill, place, stamp=place)
+
+    def _read_net(self, read: Callable[[Path], Net], place: str, *, stamp: str) -> Net:
         """A stage's stamp is written when it is done; weights without one may be half trained."""
         file = self.folder / place / WEIGHTS
-        if not file.is_file() or not (self.folder / (stamp or place) / STAMP).is_file():
+        if not file.is_file() or not (self.folder / stamp / STAMP).is_file():
             raise UsageError(
                 f"The run is not finished: {place} is still to be trained.",
                 got=f"no {WEIGHTS}" if not file.is_file() else f"no {STAMP}",
                 remedy=f"give the `dermedge train … --out {self.folder}` that began it once more",
             )
         try:
-            load_network(net, file)
+            return read(file)
         except Exception as exc:  # safetensors has no error class of its own to name
             raise InputError(
                 f"The weights of {place} do not fit the run's recipe.",
                 got=str(exc).strip().splitlines()[0],
                 remedy="train again: recipe.json was changed since, or the file is damaged",
             ) from exc
-        return net
 
 
 def flat(values: dict[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:

@@ -17,10 +17,10 @@ import onnx
 import torch
 from torch import nn
 
-from train.models.locally_connected import LocallyConnected
 from train.models.member import Member
 from train.models.visual_backprop import VisualBackProp
 from train.models.zoome import ZooMe
+from train.networks import Combiner
 
 OPSET = 18
 IR_VERSION = 8  # the one that came with opset 18: engines of that time read it
@@ -87,7 +87,7 @@ class ZooMeGraph(nn.Module):
 class EnsembleGraph(nn.Module):
     inputs, outputs = ("members",), ("probabilities",)
 
-    def __init__(self, net: LocallyConnected) -> None:
+    def __init__(self, net: Combiner) -> None:
         super().__init__()
         self.net = net
 

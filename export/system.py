@@ -15,9 +15,8 @@ from export.graphs import EnsembleGraph, Graph, MemberGraph, SegmenterGraph, Zoo
 from runtime.errors import UsageError
 from runtime.specs import PreprocessSpec, ViewSpec
 from train import networks
-from train.models.locally_connected import LocallyConnected
 from train.models.zoome import ZooMe
-from train.recipe import Recipe, SeRecipe
+from train.recipe import PooledRecipe, Recipe
 
 SEGMENTER, ENSEMBLE = "segmenter", "ensemble"
 EXPLAINS = "_heatmap"
@@ -48,7 +47,7 @@ def parts_of(run: FinishedRun, fold: int | None) -> Iterator[Part]:
         run.recipe,
         lambda: run.segmenter(part),
         lambda name: run.member(name, part),
-        lambda: run.ensemble(part),
+        lambda: run.combiner(part),
     )
 
 
@@ -58,7 +57,7 @@ def parts_untrained(recipe: Recipe) -> Iterator[Part]:
         recipe,
         lambda: networks.build_segmenter(recipe),
         lambda name: networks.build_member(recipe, name),
-        lambda: networks.build_ensemble(recipe),
+        lambda: networks.build_combiner(recipe),
     )
 
 
@@ -66,7 +65,7 @@ def _parts(
     recipe: Recipe,
     segmenter: Callable[[], nn.Module],
     member: Callable[[str], networks.Classifier],
-    ensemble: Callable[[], LocallyConnected],
+    combiner: Callable[[], networks.Combiner],
 ) -> Iterator[Part]:
     if recipe.segmenter is not None:
         yield Part(SEGMENTER, SegmenterGraph(segmenter()), ((3, *recipe.segmenter.size),))
@@ -76,8 +75,8 @@ def _parts(
         told = networks.metadata_width(recipe, name)
         yield Part(name, graph, ((3, *own.size), *([(told,)] if told else [])))
     if recipe.ensemble is not None:
-        count = (len(recipe.members), len(recipe.classes))
-        yield Part(ENSEMBLE, EnsembleGraph(ensemble()), (count,), always_float=True)
+        taken = networks.combiner_input(recipe)
+        yield Part(ENSEMBLE, EnsembleGraph(combiner()), (taken,), always_float=True)
 
 
 def system_fields(recipe: Recipe) -> dict[str, Any]:
@@ -87,7 +86,7 @@ def system_fields(recipe: Recipe) -> dict[str, Any]:
     if recipe.segmenter is not None:
         views[_frame_view(recipe)] = ViewSpec()
     explained = [explains(name) for name in _explained(recipe)]
-    combine = {"model": ENSEMBLE, "takes": "probabilities"} if recipe.ensemble else None
+    joined = recipe.ensemble
     return {
         "recipe": recipe.name,
         "intended_use": recipe.intended_use,
@@ -98,7 +97,7 @@ def system_fields(recipe: Recipe) -> dict[str, Any]:
         "chain": {
             "segment": _segment(recipe),
             "classify": list(recipe.members),
-            "combine": combine,
+            "combine": {"model": ENSEMBLE, "takes": joined.takes} if joined else None,
             "explain": {"models": explained} if explained else None,
             "metadata": recipe.metadata and recipe.metadata.model_dump(),
         },
@@ -135,7 +134,7 @@ def _segment(recipe: Recipe) -> dict[str, Any] | None:
 
 def _explained(recipe: Recipe) -> list[str]:
     """Members that have a heat map in their files."""
-    return [name for name, own in recipe.members.items() if isinstance(own, SeRecipe)]
+    return [name for name, own in recipe.members.items() if isinstance(own, PooledRecipe)]
 
 
 def explains(member: str) -> str:

@@ -223,7 +223,7 @@ def _refuse_more_than_the_frame(spec: Bundle, what: str, name: str) -> None:
     """At first there is the frame as the camera sent it to look at, and nothing else."""
     for item in spec.models[name].inputs:
         view = spec.views[item.view] if item.kind == "image" else None
-        if view is None or view.area == "lesion" or view.source == "purified":
+        if view is None or view.area != "frame" or view.source == "purified":
             raise BundleError(
                 f"The {what} '{name}' can only look at the whole frame.",
                 got=f"the input '{item.name}'"

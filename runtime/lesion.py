@@ -111,10 +111,13 @@ def _ceil(numerator: int, denominator: int) -> int:
 
 
 def view_box(view: ViewSpec, lesion: Lesion | None, frame_height: int, frame_width: int) -> Box:
-    """The part of the frame a view shows. Without a lesion it is the whole frame.
+    """The part of the frame a view shows. Without a lesion it is the whole frame, or its middle.
 
-    (A record made so is never `ok`: see runtime/decision.py.)
+    (A record made without a lesion that was wanted is never `ok`: see runtime/decision.py.)
     """
+    if view.area == "middle":
+        edge = frame_width // 8
+        return Box(edge, 0, frame_width - 2 * edge, frame_height)
     if view.area == "frame" or lesion is None:
         return Box(0, 0, frame_width, frame_height)
     box = lesion.box

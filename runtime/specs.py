@@ -42,11 +42,14 @@ class PreprocessSpec(Spec):
 
 
 class ViewSpec(Spec):
-    """Which pixels a network looks at: the whole frame, or the lesion with some margin."""
+    """Which pixels a network looks at: the whole frame, its middle, or the lesion with some margin.
+
+    The middle is all of the height and three quarters of the width: a square, if the frame is 4:3.
+    """
 
     source: Literal["frame", "purified"] = "frame"
-    area: Literal["frame", "lesion"] = "frame"
-    margin: Annotated[float, Field(ge=0.0, le=2.0)] = 0.0  # of the box's side, on each side
+    area: Literal["frame", "middle", "lesion"] = "frame"
+    margin: Annotated[float, Field(ge=0.0, le=2.0)] = 0.0  # of the lesion's side, on each side
     square: bool = False  # widen the shorter side to the longer, as far as the frame allows
     background: Literal["keep", "black"] = "keep"
 

@@ -35,9 +35,11 @@ def restore_batchnorm(trunk: nn.Module, batches: Iterable[torch.Tensor]) -> None
         pixels[norm] += x.numel() // x.shape[1]
 
     hooks = [norm.register_forward_hook(measure) for norm in sums]
+    training = trunk.training
     trunk.eval()
     for batch in batches:
         trunk(batch)
+    trunk.train(training)  # nobody else would: Lightning trains a network in the mode it is in
     for hook in hooks:
         hook.remove()
     for norm, total in sums.items():

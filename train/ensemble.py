@@ -1,8 +1,4 @@
-"""Fitting the locally connected ensemble on out-of-fold predictions.
-
-What it would reach on new images is estimated by crossing the folds once more: for each fold it is
-fitted on the others and asked about that one.
-"""
+"""Fitting the locally connected ensemble on out-of-fold predictions."""
 
 from __future__ import annotations
 
@@ -15,7 +11,7 @@ import torch
 from torch.nn import functional
 
 from train.models.locally_connected import LocallyConnected
-from train.recipe import EnsembleRecipe
+from train.recipe import LocallyConnectedRecipe
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
@@ -23,7 +19,7 @@ PARTS = 5
 
 
 def fit_ensemble(
-    members: Floats, targets: Codes, recipe: EnsembleRecipe, seed: int
+    members: Floats, targets: Codes, recipe: LocallyConnectedRecipe, seed: int
 ) -> LocallyConnected:
     """From the plain mean of the members, as far as it helps on rows left out of the fitting.
 
@@ -38,14 +34,16 @@ def fit_ensemble(
 
 
 def _curve(
-    members: Floats, targets: Codes, out: npt.NDArray[np.bool_], recipe: EnsembleRecipe
+    members: Floats, targets: Codes, out: npt.NDArray[np.bool_], recipe: LocallyConnectedRecipe
 ) -> list[float]:
     """The loss on the rows left out, after each step of fitting the others."""
     steps = _steps(members[~out], targets[~out], recipe)
     return [_loss(net, members[out], targets[out]) for net in steps]
 
 
-def _steps(members: Floats, targets: Codes, recipe: EnsembleRecipe) -> Iterator[LocallyConnected]:
+def _steps(
+    members: Floats, targets: Codes, recipe: LocallyConnectedRecipe
+) -> Iterator[LocallyConnected]:
     """The network before the first step and after each: full-batch Adam."""
     net = LocallyConnected(members.shape[1], members.shape[2], recipe.filters)
     net.start_as_mean()
@@ -63,8 +61,3 @@ def _steps(members: Floats, targets: Codes, recipe: EnsembleRecipe) -> Iterator[
 def _loss(net: LocallyConnected, members: Floats, targets: Codes) -> float:
     said = net.logits(torch.as_tensor(members, dtype=torch.float32))
     return float(functional.cross_entropy(said, torch.as_tensor(targets)))
-
-
-@torch.inference_mode()
-def combine(net: LocallyConnected, members: Floats) -> Floats:
-    return net(torch.as_tensor(members, dtype=torch.float32)).double().numpy()

@@ -134,8 +134,8 @@ def _backbones(recipe: Recipe) -> set[str]:
 def _fetch_weights(out: Path, recipe: Recipe, machine: Machine) -> None:
     """Of all networks that are not trained yet: a run that is through needs no hub any more."""
     from train.networks import fetch_weights
-    from train.pipeline import FINAL
     from train.stage import STAMP
+    from train.stages.run import FINAL
 
     def unfinished(stage: Path) -> bool:
         parts = [*map(str, range(recipe.folds)), FINAL]

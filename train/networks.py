@@ -13,19 +13,26 @@ from torch import nn
 
 from runtime.specs import PreprocessSpec
 from train.models.locally_connected import LocallyConnected
-from train.models.member import OWN_TRUNKS, Member, build_trunk
+from train.models.mean import Mean
+from train.models.member import Member
+from train.models.svm import SvmCombiner
+from train.models.trunks import OWN_TRUNKS, build_trunk
 from train.models.unet import UNet
 from train.models.zoome import ZooMe, build_zoome
 from train.recipe import (
     EncoderUNetSpec,
+    MeanRecipe,
+    PooledRecipe,
     Recipe,
     SegmenterNetwork,
     SegmenterRecipe,
+    SvmRecipe,
     ZooMeRecipe,
 )
 from train.weights import hub_access
 
 Classifier = Member | ZooMe
+Combiner = LocallyConnected | Mean | SvmCombiner
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -65,7 +72,7 @@ def build_segmenter(recipe: Recipe, *, hub: bool = False) -> nn.Module:
     """`hub` fetches the encoder's ImageNet weights; without it they are random, or loaded later."""
     network = segmenter_of(recipe).network
     if not isinstance(network, EncoderUNetSpec):
-        return UNet(network.width)
+        return UNet(network.width, batch_norm=network.batch_norm)
     import segmentation_models_pytorch as smp
 
     with hub_access(network.backbone, wanted=hub):
@@ -114,10 +121,24 @@ def build_member(recipe: Recipe, name: str, *, hub: bool = False) -> Classifier:
     )
 
 
-def build_ensemble(recipe: Recipe) -> LocallyConnected:
+def build_combiner(recipe: Recipe, supports: int = 0) -> Combiner:
+    """`supports`: how many support vectors were found, which only the fitted one knows."""
+    how = recipe.ensemble
+    assert how is not None
+    if isinstance(how, MeanRecipe):
+        return Mean()
+    if isinstance(how, SvmRecipe):
+        return SvmCombiner(combiner_input(recipe)[1], len(recipe.classes), supports)
+    return LocallyConnected(len(recipe.members), len(recipe.classes), how.filters)
+
+
+def combiner_input(recipe: Recipe) -> tuple[int, int]:
+    """Members × what is taken of each."""
     assert recipe.ensemble is not None
-    count = (len(recipe.members), len(recipe.classes))
-    return LocallyConnected(*count, recipe.ensemble.filters)
+    widths = [m.features for m in recipe.members.values() if isinstance(m, PooledRecipe)]
+    width = widths[0] if recipe.ensemble.takes == "features" else len(recipe.classes)
+    assert width is not None
+    return len(recipe.members), width
 
 
 def metadata_width(recipe: Recipe, name: str) -> int:

@@ -6,6 +6,7 @@ Every field is checked and an unknown one is an error, so a misspelt learning ra
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -21,6 +22,7 @@ Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 # Becomes a folder of the run, a file of the bundle and a column of oof.csv.
 Plain = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_\-]{0,59}$")]
+Frozen = Literal["none", "trunk", "all_but_last_block"]
 
 
 class Augmentation(Spec):
@@ -56,12 +58,17 @@ class Training(Spec):
     optimizer: Literal["adam", "adamw"] = "adam"
     rate: Positive = 1e-4
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    schedule: Literal["constant", "cosine"] = "constant"  # cosine warms up over a tenth
+    schedule: Literal["constant", "cosine", "plateau", "cyclical"] = "constant"
     patience: Count | None = None  # early stopping, on a part of the training images
     stop_fraction: Fraction = 0.1  # how many images that part is
     class_weights: Literal["none", "sqrt", "balanced"] = "none"  # inverse frequency, or its root
     focal: Focal | None = None  # null: cross-entropy
     augmentation: Augmentation = Augmentation()
+
+    @property
+    def watches(self) -> bool:
+        """Whether a part of the training images is set aside to see how it goes."""
+        return self.patience is not None or self.schedule in ("plateau", "cyclical")
 
 
 class UNetSpec(Spec):
@@ -69,6 +76,11 @@ class UNetSpec(Spec):
 
     kind: Literal["unet"] = "unet"
     width: Count = 64
+    batch_norm: bool = False
+
+    @property
+    def described(self) -> str:
+        return f"U-Net, width {self.width}{', batch normalisation' * self.batch_norm}"
 
 
 class EncoderUNetSpec(Spec):
@@ -79,8 +91,14 @@ class EncoderUNetSpec(Spec):
     decoder: Annotated[tuple[Count, ...], Field(min_length=5, max_length=5)]
     options: dict[str, Any] = {}
 
+    @property
+    def described(self) -> str:
+        return f"U-Net on {self.backbone}"
+
 
 SegmenterNetwork = Annotated[UNetSpec | EncoderUNetSpec, Field(discriminator="kind")]
+
+SegmenterLoss = Literal["bce_dice", "bce", "dice"]  # cross-entropy of each pixel, Dice, their sum
 
 
 class SegmenterRecipe(Spec):
@@ -90,6 +108,7 @@ class SegmenterRecipe(Spec):
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
     threshold: Fraction = 0.5
     fill_holes: bool = True
+    loss: SegmenterLoss = "bce_dice"
     training: Training
 
     @model_validator(mode="after")
@@ -109,19 +128,28 @@ class _Classifier(Spec):
     size: tuple[Pixels, Pixels] = (224, 224)
     mean: tuple[float, float, float] | None = None  # null: what timm says the backbone expects
     std: tuple[float, float, float] | None = None
+    frozen: Frozen = "none"  # what of the backbone stays as it was pretrained
     head_rate: Positive = 1.0  # how much faster the layers behind the trunk learn
     training: Training | None = None  # null: the recipe's `training`
 
 
-class SeRecipe(_Classifier):
-    """Ding's: a backbone, an SE block, a small fully connected layer. `backbone` is a timm name, or
-    "small_se", the small network of ours."""
+class PooledRecipe(_Classifier):
+    """A backbone whose maps are pooled. Ding's have an SE block before that and a small fully
+    connected layer behind; others are the backbone alone. `backbone` is a timm name, or one of
+    train.models.trunks.OWN_TRUNKS."""
 
-    kind: Literal["se"] = "se"
+    kind: Literal["pooled"] = "pooled"
     cut: int | None = None  # features of this stage (timm's out_indices); null: the last
-    se_width: Count = 128
-    features: Count = 128
+    se_width: Count | None = 128  # null: no SE block
+    features: Count | None = 128  # null: what was pooled goes to the classes as it is
     dropout: Fraction = 0.0
+
+    @property
+    def described(self) -> str:
+        cut = "" if self.cut is None else f" up to stage {self.cut}"
+        extras = ["SE block"] if self.se_width else []
+        extras += [f"{self.features}-d layer"] if self.features else []
+        return ", ".join([self.backbone + cut, *extras])
 
 
 class ZooMeRecipe(_Classifier):
@@ -133,23 +161,78 @@ class ZooMeRecipe(_Classifier):
     reduction: Count = 16
     metadata: bool = True  # whether it is told the recipe's `metadata`
 
+    @model_validator(mode="after")
+    def _gates_learn(self) -> ZooMeRecipe:
+        if self.zoom_se and self.frozen != "none":
+            raise ValueError("Zoom-SE stands inside the backbone and has all to learn: not frozen")
+        return self
 
-def _kind(fields: Any) -> str:
-    found = fields.get("kind", "se") if isinstance(fields, dict) else fields.kind
-    return str(found)
+    @property
+    def described(self) -> str:
+        extras = [*(["Zoom-SE"] if self.zoom_se else []), *(["metadata"] if self.metadata else [])]
+        return ", ".join([self.backbone, *extras])
+
+
+def _kind_or(default: str) -> Callable[[Any], str]:
+    """Which of several kinds a part is of, where the most usual need not be named."""
+
+    def kind(fields: Any) -> str:
+        found = fields.get("kind", default) if isinstance(fields, dict) else fields.kind
+        return str(found)
+
+    return kind
 
 
 MemberRecipe = Annotated[
-    Annotated[SeRecipe, Tag("se")] | Annotated[ZooMeRecipe, Tag("zoome")], Discriminator(_kind)
+    Annotated[PooledRecipe, Tag("pooled")] | Annotated[ZooMeRecipe, Tag("zoome")],
+    Discriminator(_kind_or("pooled")),
 ]
 
 
-class EnsembleRecipe(Spec):
-    """Two locally connected layers and a softmax, fitted on out-of-fold predictions."""
+class LocallyConnectedRecipe(Spec):
+    """Ding's: two locally connected layers and a softmax, fitted on out-of-fold predictions."""
 
+    kind: Literal["locally_connected"] = "locally_connected"
+    takes: Literal["probabilities"] = "probabilities"
     filters: Count = 20
     epochs: Count = 300  # at most
     rate: Positive = 3e-4
+
+    @property
+    def described(self) -> str:
+        return f"locally connected, {self.filters} filters a class"
+
+
+class MeanRecipe(Spec):
+    kind: Literal["mean"]
+    takes: Literal["probabilities"] = "probabilities"
+
+    @property
+    def described(self) -> str:
+        return "mean of the members"
+
+
+class SvmRecipe(Spec):
+    """Support vector machines with hinge loss on the average of the members, then Platt scaling."""
+
+    kind: Literal["svm"]
+    takes: Literal["probabilities", "features"] = "features"
+    kernel: Literal["linear", "rbf"] = "rbf"
+    cost: Positive = 1.0
+    class_weights: Literal["none", "balanced"] = "balanced"
+
+    @property
+    def described(self) -> str:
+        return f"support vector machine ({self.kernel}) on the mean of the members' {self.takes}"
+
+
+CombinerRecipe = LocallyConnectedRecipe | MeanRecipe | SvmRecipe
+CombinerChoice = Annotated[
+    Annotated[LocallyConnectedRecipe, Tag("locally_connected")]
+    | Annotated[MeanRecipe, Tag("mean")]
+    | Annotated[SvmRecipe, Tag("svm")],
+    Discriminator(_kind_or("locally_connected")),
+]
 
 
 class Recipe(Spec):
@@ -167,7 +250,8 @@ class Recipe(Spec):
     members: Annotated[dict[Plain, MemberRecipe], Field(min_length=1)]
     metadata: MetadataSpec | None = None  # what networks may be told of the patient
     training: Training
-    ensemble: EnsembleRecipe | None = EnsembleRecipe()  # null: the one member decides
+    # How members are joined; null: the one member decides.
+    ensemble: CombinerChoice | None = LocallyConnectedRecipe()
 
     @model_validator(mode="after")
     def _names_fit(self) -> Recipe:
@@ -187,6 +271,16 @@ class Recipe(Spec):
         for name in (*self.positive, self.score):
             if name not in self.classes:
                 raise ValueError(f"{name!r} is not one of the classes {', '.join(self.classes)}")
+        return self
+
+    @model_validator(mode="after")
+    def _features_can_be_averaged(self) -> Recipe:
+        if self.ensemble is None or self.ensemble.takes != "features":
+            return self
+        widths = {m.features for m in self.members.values() if isinstance(m, PooledRecipe)}
+        plain = all(isinstance(member, PooledRecipe) for member in self.members.values())
+        if not plain or None in widths or len(widths) > 1:
+            raise ValueError("ensemble takes features: give every member the same `features`")
         return self
 
     @model_validator(mode="after")
@@ -267,24 +361,31 @@ def _varied(fields: Any, variant: str, where: str) -> Any:
             remedy="name one of them behind the slash, or leave slash and variant out",
         )
     name = f"{fields.get('name', '')}-{variant}"
-    return _merged(fields, variants[variant]) | {"name": name}
+    varied = _merged(fields, variants[variant]) | {"name": name}
+    members = varied.get("members") or {}  # a variant takes one out by a null
+    return varied | {"members": {name: own for name, own in members.items() if own is not None}}
 
 
 def _merged(fields: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    """What both have, field by field; a null takes a part out."""
+    """What both have, field by field; a part of another kind takes the place of what was there."""
     both = dict(fields)
     for name, value in other.items():
         known = both.get(name)
-        if isinstance(known, dict) and isinstance(value, dict):
+        if isinstance(known, dict) and isinstance(value, dict) and _of_one_kind(known, value):
             both[name] = _merged(known, value)
         else:
             both[name] = value
     return both
 
 
+def _of_one_kind(known: dict[str, Any], value: dict[str, Any]) -> bool:
+    return "kind" not in value or value["kind"] == known.get("kind")
+
+
 def _place(loc: tuple[int | str, ...]) -> str:
-    """Where in the file: without the kind of a member, which pydantic puts behind its name."""
+    """Where in the file: without the kind of a part, which pydantic puts behind its name."""
     parts = [str(part) for part in loc]
-    if parts[:1] == ["members"] and len(parts) > 2:
-        del parts[2]
+    kind = {"members": 2, "ensemble": 1}.get(parts[0] if parts else "")
+    if kind is not None and len(parts) > kind:
+        del parts[kind]
     return ".".join(parts)

@@ -115,7 +115,7 @@ def _ours(
     place = out / recipe.name
     pipeline = prepare(recipe, data, place, machine, split)
     pipeline.run(final=False)
-    said = pipeline.out_of_fold(row.without)
+    said = pipeline.classifying.out_of_fold(row.without)
     table = pipeline.table
     code = recipe.classes.index(recipe.score)
     figures = by_fold(said[:, 0, code], table.targets == code, pipeline.folds)

@@ -1,11 +1,10 @@
-"""What Lightning trains: a segmenter by cross-entropy and Dice, a member by cross-entropy or by
-a focal loss."""
+"""What Lightning trains: a segmenter by cross-entropy, Dice or both, a member by cross-entropy or
+by a focal loss."""
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import lightning
@@ -13,10 +12,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from train.freezing import hold_still
 from train.models.member import Member
-from train.recipe import Focal, Training
-
-WARM_UP = 0.1
+from train.recipe import Focal, SegmenterLoss, Training
+from train.schedules import schedule
 
 
 class Task(lightning.LightningModule, ABC):
@@ -26,6 +25,11 @@ class Task(lightning.LightningModule, ABC):
         super().__init__()
         self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.training_recipe = training
+
+    def train(self, mode: bool = True) -> Task:
+        super().train(mode)
+        hold_still(self.model)
+        return self
 
     @abstractmethod
     def loss(self, given: Any, targets: torch.Tensor) -> torch.Tensor:
@@ -46,33 +50,42 @@ class Task(lightning.LightningModule, ABC):
     def configure_optimizers(self) -> Any:
         recipe = self.training_recipe
         make = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[recipe.optimizer]
-        optimizer = make(self.groups(), lr=recipe.rate, weight_decay=recipe.weight_decay)
-        if recipe.schedule == "constant":
-            return optimizer
-        steps = max(int(self.trainer.estimated_stepping_batches), 1)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda s: _cosine(s / steps))
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
-        }
+        groups = [
+            {**group, "params": [p for p in group["params"] if p.requires_grad]}
+            for group in self.groups()
+        ]
+        optimizer = make(groups, lr=recipe.rate, weight_decay=recipe.weight_decay)
+        changing = schedule(recipe, optimizer, self._steps)
+        return optimizer if changing is None else {"optimizer": optimizer, "lr_scheduler": changing}
 
-
-def _cosine(share: float) -> float:
-    """A tenth of the way up in a straight line, then down half a cosine."""
-    if share < WARM_UP:
-        return (share + 1e-3) / WARM_UP
-    return 0.5 * (1 + math.cos(math.pi * min((share - WARM_UP) / (1 - WARM_UP), 1.0)))
+    def _steps(self) -> int:
+        return max(int(self.trainer.estimated_stepping_batches), 1)
 
 
 class SegmenterTask(Task):
+    def __init__(self, model: nn.Module, training: Training, loss: SegmenterLoss) -> None:
+        super().__init__(model, training)
+        self.parts = [LOSSES[part] for part in loss.split("_")]
+
     def loss(self, given: Any, targets: torch.Tensor) -> torch.Tensor:
         logits = self.model(given.contiguous(memory_format=torch.channels_last)).float()
-        probabilities = torch.sigmoid(logits).flatten(1)
-        truth = targets.flatten(1)
-        overlap = (probabilities * truth).sum(1)
-        # One pixel of smoothing: an image without lesion has a Dice too.
-        dice = (2 * overlap + 1) / (probabilities.sum(1) + truth.sum(1) + 1)
-        return functional.binary_cross_entropy_with_logits(logits, targets) + 1 - dice.mean()
+        return torch.stack([part(logits, targets) for part in self.parts]).sum()
+
+
+def dice_loss(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """One minus Dice, image by image."""
+    probabilities = torch.sigmoid(logits).flatten(1)
+    truth = targets.flatten(1)
+    overlap = (probabilities * truth).sum(1)
+    # One pixel of smoothing: an image without lesion has a Dice too.
+    dice = (2 * overlap + 1) / (probabilities.sum(1) + truth.sum(1) + 1)
+    return 1 - dice.mean()
+
+
+LOSSES: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
+    "bce": functional.binary_cross_entropy_with_logits,
+    "dice": dice_loss,
+}
 
 
 class MemberTask(Task):

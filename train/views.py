@@ -18,7 +18,7 @@ from rich.progress import track
 
 from runtime.decode import read_image
 from runtime.errors import InputError
-from runtime.lesion import Lesion, cut_view, find_lesion
+from runtime.lesion import cut_view, find_lesion
 from runtime.preprocess import Image, resample
 from runtime.specs import ViewSpec
 from train.data.table import Sample
@@ -52,13 +52,18 @@ def masks_at(samples: Sequence[Sample], size: tuple[int, int], stage: Stage) -> 
 
 
 def view_at(
-    samples: Sequence[Sample], masks: Bytes, view: ViewSpec, size: tuple[int, int], stage: Stage
+    samples: Sequence[Sample],
+    masks: Bytes | None,
+    view: ViewSpec,
+    size: tuple[int, int],
+    stage: Stage,
 ) -> Bytes:
-    """A view of every image at `size`, cut from the full-resolution frame by predicted masks."""
+    """A view of every image at `size`, cut from the full-resolution frame by predicted masks, if
+    there are any."""
 
     def render(i: int) -> Bytes:
         frame = _frame(samples[i])
-        lesion: Lesion | None = find_lesion(masks[i], *frame.shape[:2])
+        lesion = None if masks is None else find_lesion(masks[i], *frame.shape[:2])
         return _rounded(cut_view(frame, view, lesion), size)
 
     return _cached(stage, (len(samples), *size, 3), f"crops at {size[1]}×{size[0]}", render)

@@ -17,7 +17,7 @@ from urllib.request import getproxies, proxy_bypass
 from torch import nn
 
 from runtime.errors import InputError, UsageError
-from train.models.member import OWN_TRUNKS
+from train.models.trunks import OWN_TRUNKS
 
 HUB_TIMEOUT_S = 3.0
 
@@ -100,8 +100,11 @@ def load_trunk(trunk: nn.Module, file: Path) -> None:
             "The weights file is not in safetensors format.", got=f"{file}: {exc}"
         ) from exc
     wanted = trunk.state_dict()
+    found = {_plain(name): tensor for name, tensor in stored.items()}
     renamed = {name: name.removeprefix("net.").removeprefix("model.") for name in wanted}
-    missing = [own for own in renamed.values() if own not in stored and "num_batches" not in own]
+    missing = [
+        own for own in renamed.values() if _plain(own) not in found and "num_batches" not in own
+    ]
     if missing:
         raise InputError(
             f"{file} does not hold this backbone.",
@@ -110,7 +113,12 @@ def load_trunk(trunk: nn.Module, file: Path) -> None:
         )
     try:
         trunk.load_state_dict(
-            {name: stored.get(own, wanted[name]) for name, own in renamed.items()}
+            {name: found.get(_plain(own), wanted[name]) for name, own in renamed.items()}
         )
     except RuntimeError as exc:
         raise InputError(f"{file} has tensors of other shapes.", got=exc) from exc
+
+
+def _plain(name: str) -> str:
+    """timm joins names with an underscore where it takes a network's stages out of their parent."""
+    return name.replace(".", "_")

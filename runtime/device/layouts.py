@@ -22,6 +22,7 @@ class Format(IntEnum):
 
 
 COLOURS = {"rgb": 0, "rgb_hsv_l": 1}
+AREAS = {"frame": 0, "middle": 1, "lesion": 2}
 
 FRAME = np.dtype(
     [
@@ -38,7 +39,7 @@ TARGET = np.dtype(
         ("out", np.uint64),
         ("margin", np.float64),
         *((name, np.int32) for name in ("height", "width", "colour", "half")),
-        *((name, np.int32) for name in ("of_lesion", "square", "black", "unused")),
+        *((name, np.int32) for name in ("area", "square", "black", "unused")),
         ("mean", np.float32, MOST_CHANNELS),
         ("scale", np.float32, MOST_CHANNELS),
     ]

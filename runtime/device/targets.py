@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from runtime.device.layouts import COLOURS, TARGET
+from runtime.device.layouts import AREAS, COLOURS, TARGET
 from runtime.specs import CHANNELS
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def target_table(targets: Sequence[Target], addresses: Sequence[int]) -> np.ndar
         row["margin"] = view.margin
         row["height"], row["width"] = spec.size
         row["colour"], row["half"] = COLOURS[spec.colour], target.half
-        row["of_lesion"], row["square"] = view.area == "lesion", view.square
+        row["area"], row["square"] = AREAS[view.area], view.square
         row["black"] = view.background == "black"
         row["mean"][:channels] = spec.mean
         row["scale"][:channels] = np.float32(1) / np.asarray(spec.std, np.float64)
@@ -83,7 +83,8 @@ def target_table(targets: Sequence[Target], addresses: Sequence[int]) -> np.ndar
 def _seen(view: ViewSpec, no_lesion: bool) -> ViewSpec:
     """The view without what makes no difference, so that equal pictures are seen to be equal."""
     if no_lesion:  # the frame is all that there is
-        view = view.model_copy(update={"area": "frame", "background": "keep"})
-    if view.area == "frame":
+        area = "frame" if view.area == "lesion" else view.area
+        view = view.model_copy(update={"area": area, "background": "keep"})
+    if view.area != "lesion":
         view = view.model_copy(update={"margin": 0.0, "square": False})
     return view

@@ -46,7 +46,7 @@ def in_pytorch(folder: Path, part: str, frame: np.ndarray) -> tuple[np.ndarray, 
         view = cut_view(frame, recipe.views[member.view], lesion)
         seen = torch.from_numpy(to_tensor(view, networks.member_preprocess(recipe, name)))
         rows.append(torch.softmax(run.member(name, part)(seen)[0], dim=1))
-    return run.ensemble(part)(torch.stack(rows, dim=1))[0].numpy(), lesion
+    return run.combiner(part)(torch.stack(rows, dim=1))[0].numpy(), lesion
 
 
 def analysed(bundle: LoadedBundle, engine: str, frame: np.ndarray) -> Analysis:

@@ -88,16 +88,25 @@ def test_what_is_looked_at_in_the_same_way_is_prepared_once(
     assert len(made) == tensors
 
 
-def test_members_may_look_at_different_views(tmp_path: Path) -> None:
+@pytest.mark.parametrize("view", [{"area": "lesion", "background": "black"}, {"area": "middle"}])
+def test_members_may_look_at_different_views(view: dict[str, Any], tmp_path: Path) -> None:
     fields = bundle_fields()
-    fields["views"]["black"] = {"area": "lesion", "background": "black"}
-    fields["models"]["member_b"]["inputs"] = [image_input("black")]
+    fields["views"]["other"] = view
+    fields["models"]["member_b"]["inputs"] = [image_input("other")]
     seen = []
     for name, changed in (("same", bundle_fields()), ("other", fields)):
         with HostChain(make_bundle(tmp_path / name, changed), "onnxruntime") as chain:
             seen.append(chain.process(picture()).members)
     assert seen[0]["member_a"] == seen[1]["member_a"]
     assert seen[0]["member_b"] != seen[1]["member_b"]
+
+
+@pytest.mark.parametrize("area", ["middle", "lesion"])
+def test_the_segmenter_sees_the_whole_frame_or_is_refused(area: str, tmp_path: Path) -> None:
+    fields = bundle_fields()
+    fields["views"]["whole"] = {"area": area}
+    with pytest.raises(BundleError, match="only look at the whole frame"):
+        HostChain(make_bundle(tmp_path, fields), "onnxruntime")
 
 
 def with_age(folder: Path) -> LoadedBundle:

@@ -19,6 +19,7 @@ from runtime.lesion import (
     next_largest,
     view_box,
 )
+from runtime.preprocess import resample
 from runtime.specs import ViewSpec
 
 SIDE = st.integers(1, 12)
@@ -46,7 +47,7 @@ def lesions(draw: st.DrawFn) -> tuple[Lesion, int, int]:
 
 VIEWS = st.builds(
     ViewSpec,
-    area=st.sampled_from(["frame", "lesion"]),
+    area=st.sampled_from(["frame", "middle", "lesion"]),
     margin=st.sampled_from([0.0, 0.1, 0.25, 2.0]),
     square=st.booleans(),
     background=st.sampled_from(["keep", "black"]),
@@ -137,6 +138,8 @@ def test_a_view_stays_in_the_frame_and_holds_the_lesion(
     assert 0 <= box.x <= box.x + box.width <= width
     assert 0 <= box.y <= box.y + box.height <= height
     inner = lesion.box
+    if view.area == "middle":  # wherever the lesion is
+        return
     assert box.x <= inner.x
     assert box.y <= inner.y
     assert box.x + box.width >= inner.x + inner.width
@@ -189,6 +192,35 @@ def test_without_a_lesion_a_view_is_the_whole_frame() -> None:
     frame = np.full((7, 9, 3), 200, dtype=np.uint8)
     assert view_box(view, None, 7, 9) == Box(0, 0, 9, 7)
     np.testing.assert_array_equal(cut_view(frame, view, None), frame)
+
+
+@given(FRAME, st.integers(8, 4000))
+def test_the_middle_is_three_quarters_of_the_width(height: int, width: int) -> None:
+    box = view_box(ViewSpec(area="middle"), None, height, width)
+    assert (box.y, box.height) == (0, height)
+    assert box.x == width - (box.x + box.width), "as far from either side"
+    assert 0 <= box.width - width * 3 / 4 < 2
+
+
+def as_goel(frame: np.ndarray) -> np.ndarray:
+    """Resized to 640 × 480, the sides cut to 480, then resized: three steps where ours is one."""
+    return resample(resample(frame, 480, 640)[:, 80:-80], 60, 60)
+
+
+@given(st.integers(1, 800), st.integers(1, 800), st.integers(0, 2**31))
+def test_the_middle_is_what_goel_et_al_cut(rows: int, columns: int, seed: int) -> None:
+    coarse = np.random.default_rng(seed).integers(0, 256, (4, 6, 3), dtype=np.uint8)
+    frame = np.rint(resample(coarse, 100 + rows, 100 + columns)).astype(np.uint8)
+    ours = resample(cut_view(frame, ViewSpec(area="middle"), None), 60, 60)
+    assert abs(ours - as_goel(frame)).mean() < 2.5
+    assert abs(resample(frame, 60, 60) - as_goel(frame)).mean() > 5
+
+
+@pytest.mark.parametrize("scale", [1, 2, 3])
+def test_the_middle_is_theirs_exactly_where_theirs_needs_no_rounding(scale: int) -> None:
+    frame = np.random.default_rng(0).integers(0, 256, (480 * scale, 640 * scale, 3), dtype=np.uint8)
+    ours = resample(cut_view(frame, ViewSpec(area="middle"), None), 60, 60)
+    np.testing.assert_allclose(ours, as_goel(frame), atol=1e-3)
 
 
 def holder(pixel: int, pixels: int, samples: int) -> int:

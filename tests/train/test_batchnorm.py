@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from train.batchnorm import has_folded_batchnorm, restore_batchnorm
-from train.models.member import build_trunk
+from train.models.trunks import build_trunk
 
 
 def norms(net: nn.Module) -> list[nn.BatchNorm2d]:
@@ -80,6 +80,14 @@ def test_without_restoring_training_starts_from_noise() -> None:
     with torch.no_grad():
         folded = trunk(images())
     assert gap(trunk, folded) > 0.3
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_trunk_is_left_in_the_mode_it_was_in(training: bool) -> None:
+    """In evaluation the statistics just measured would never move again."""
+    trunk = trained_trunk().train(training)
+    restore_batchnorm(trunk, [images()])
+    assert {module.training for module in trunk.modules()} == {training}
 
 
 def test_a_restored_trunk_can_be_trained() -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from train.combiners import combine
 from train.data.metrics import mean_auc
-from train.ensemble import combine, fit_ensemble
+from train.ensemble import fit_ensemble
 from train.models.locally_connected import LocallyConnected
-from train.recipe import EnsembleRecipe
+from train.recipe import LocallyConnectedRecipe
 
 Floats = npt.NDArray[np.float64]
-RECIPE = EnsembleRecipe(filters=8, epochs=150)
+RECIPE = LocallyConnectedRecipe(filters=8, epochs=150)
 
 
 def members(count: int, seed: int, clarity: tuple[float, ...]) -> tuple[Floats, npt.NDArray]:
@@ -46,7 +47,7 @@ def test_it_starts_as_the_mean_of_its_members() -> None:
 def test_few_rows_do_not_make_it_worse_than_the_mean() -> None:
     """Members that are equally good: all that fitting could add is what the rows had by chance."""
     seen, unseen = members(60, 0, (1.0,) * 5), members(2000, 1, (1.0,) * 5)
-    together = combine(fit_ensemble(*seen, EnsembleRecipe(), seed=0), unseen[0])
+    together = combine(fit_ensemble(*seen, LocallyConnectedRecipe(), seed=0), unseen[0])
     mean = unseen[0].mean(axis=1)
     assert mean_auc(unseen[1], together, [0, 1, 2]) > mean_auc(unseen[1], mean, [0, 1, 2]) - 0.01
 

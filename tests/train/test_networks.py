@@ -11,9 +11,10 @@ from runtime.errors import UsageError
 from tests.train.tiny import tiny_recipe
 from train import networks
 from train.models.locally_connected import LocallyConnected
-from train.models.member import Member, build_trunk
+from train.models.member import Member
 from train.models.se import SqueezeExcite
 from train.models.small_se import SmallSE
+from train.models.trunks import build_trunk
 from train.models.unet import LEVELS, UNet
 from train.recipe import Recipe, load_recipe
 
@@ -65,14 +66,15 @@ def test_the_ensemble_is_two_layers_a_class() -> None:
 # --- segmentation --------------------------------------------------------------------------------
 
 
-def unet_parameters(width: int) -> int:
-    """Counted from the drawing: two convolutions a block, a deconvolution before each rise."""
+def unet_parameters(width: int, batch_norm: bool = False) -> int:
+    """Counted from the drawing: two convolutions a block, a deconvolution before each rise. Batch
+    normalisation has a scale and a shift for each channel, where the convolution had a bias."""
 
     def conv(inputs: int, outputs: int, side: int) -> int:
         return inputs * outputs * side**2 + outputs
 
     def block(inputs: int, outputs: int) -> int:
-        return conv(inputs, outputs, 3) + conv(outputs, outputs, 3)
+        return conv(inputs, outputs, 3) + conv(outputs, outputs, 3) + 2 * batch_norm * outputs
 
     widths = [width * 2**level for level in range(5)]
     down = sum(block(i, o) for i, o in zip([3, *widths[:-1]], widths, strict=True))
@@ -81,9 +83,13 @@ def unet_parameters(width: int) -> int:
 
 
 @pytest.mark.parametrize("width", [4, 64])
-def test_the_unet_is_ronnebergers(width: int) -> None:
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_the_unet_is_ronnebergers(width: int, batch_norm: bool) -> None:
     with META:
-        assert parameters(UNet(width)) == unet_parameters(width)
+        net = UNet(width, batch_norm=batch_norm)
+    assert parameters(net) == unet_parameters(width, batch_norm)
+    norms = [layer for layer in net.modules() if isinstance(layer, nn.BatchNorm2d)]
+    assert len(norms) == batch_norm * 2 * (2 * LEVELS + 1)
 
 
 @pytest.mark.parametrize("size", [(16, 16), (64, 48), (32, 160)])

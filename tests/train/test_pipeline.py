@@ -16,15 +16,16 @@ import pytest
 import torch
 
 from tests.train.tiny import tiny_recipe, write_data
-from train import pipeline
+from train.combiners import combine
 from train.data import metrics
 from train.data.open_dataset import open_dataset
 from train.data.table import Table
 from train.datasets import ViewDataset
-from train.ensemble import combine, fit_ensemble
+from train.ensemble import fit_ensemble
 from train.models.locally_connected import LocallyConnected
 from train.pipeline import Pipeline
 from train.recipe import Recipe
+from train.stages import run as run_module
 from train.tasks import MemberTask, Task
 from train.trainer import WEIGHTS, Machine, load_network, save_network
 
@@ -62,7 +63,7 @@ def run(
 
     def again(fields: dict[str, Any]) -> Trainings:
         trainings = Trainings()
-        monkeypatch.setattr(pipeline, "train_network", trainings)
+        monkeypatch.setattr(run_module, "train_network", trainings)
         monkeypatch.setattr(metrics, "RESAMPLES", 10)  # intervals are not what is tested here
         recipe = Recipe.model_validate(fields)
         Pipeline(recipe, table, folds_of(table), tmp_path / "run", Machine(workers=0)).run()
@@ -164,7 +165,7 @@ def test_a_run_stopped_after_a_change_keeps_no_stamp_of_before(
     def stopped(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(pipeline, "train_network", stopped)
+    monkeypatch.setattr(run_module, "train_network", stopped)
     fields["members"]["second"]["features"] = 8
     changed = Pipeline(
         Recipe.model_validate(fields), table, folds_of(table), tmp_path / "run", Machine(workers=0)
@@ -190,7 +191,7 @@ def test_a_changed_ensemble_gives_other_predictions(run: Run, tmp_path: Path) ->
 def test_a_file_given_by_hand_takes_the_place_of_the_hub(table: Table, tmp_path: Path) -> None:
     recipe = Recipe.model_validate(tiny_recipe() | {"pretrained": True})
     machine = Machine(weights={"resnet18": tmp_path / "resnet18.safetensors"})
-    asked = Pipeline(recipe, table, np.zeros(len(table), int), tmp_path, machine)._from_hub
+    asked = run_module.Run(recipe, table, np.zeros(len(table), int), tmp_path, machine).from_hub
     assert asked("resnet50")
     assert not asked("resnet18")
     assert not asked("small_se")

@@ -182,6 +182,7 @@ WRONG: list[tuple[Change, str]] = [
     (lambda f: f["members"].update(other=dict(f["members"]["zoome"])), "several members"),
     (lambda f: f["members"]["zoome"].update(kind="zoom"), "members.zoome"),
     (lambda f: f["members"]["zoome"].update(cut=3), "members.zoome.cut"),
+    (lambda f: f["members"]["zoome"].update(frozen="trunk"), "has all to learn"),
 ]
 
 

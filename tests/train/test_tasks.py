@@ -1,4 +1,4 @@
-"""Losses, class weights and the schedule."""
+"""Losses and class weights."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from torch.nn import functional
 
 from train.models.member import Member
 from train.models.small_se import SmallSE
-from train.recipe import Focal, Training
-from train.tasks import WARM_UP, MemberTask, SegmenterTask, _cosine, class_weights, focal_loss
+from train.recipe import Focal, SegmenterLoss, Training
+from train.tasks import MemberTask, SegmenterTask, class_weights, focal_loss
 
 TRAINING = Training(epochs=1)
 TARGETS = st.lists(st.integers(0, 3), min_size=1, max_size=60)
@@ -69,9 +69,11 @@ def test_what_stands_behind_the_trunk_learns_faster() -> None:
 # --- segmentation --------------------------------------------------------------------------------
 
 
-def loss_of(probabilities: torch.Tensor, masks: torch.Tensor) -> float:
+def loss_of(
+    probabilities: torch.Tensor, masks: torch.Tensor, loss: SegmenterLoss = "bce_dice"
+) -> float:
     """The loss of a network that says exactly these probabilities."""
-    task = SegmenterTask(nn.Identity(), TRAINING)
+    task = SegmenterTask(nn.Identity(), TRAINING, loss)
     return float(task.loss(torch.logit(probabilities, eps=1e-7), masks))
 
 
@@ -100,32 +102,19 @@ def test_the_dice_part_by_hand() -> None:
     assert loss_of(said, truth) == pytest.approx(entropy + 1 - dice, rel=1e-5)
 
 
+def test_each_part_alone() -> None:
+    truth, said = mask(*range(100)), torch.full((1, 1, 16, 16), 0.25)
+    bce, dice = loss_of(said, truth, "bce"), loss_of(said, truth, "dice")
+    assert bce == pytest.approx(-(100 * math.log(0.25) + 156 * math.log(0.75)) / 256, rel=1e-5)
+    assert bce + dice == pytest.approx(loss_of(said, truth), rel=1e-5)
+
+
 def test_images_count_alike_whatever_their_lesions_size() -> None:
     """Dice is taken image by image: a large lesion does not drown a small one."""
     truth = torch.cat([mask(*range(200)), mask(0, 1)])
     said = torch.cat([mask(*range(200)), mask()])
     pixel_part = functional.binary_cross_entropy_with_logits(torch.logit(said, eps=1e-7), truth)
     assert loss_of(said, truth) - float(pixel_part) == pytest.approx((1 - 1 / 3) / 2, abs=1e-3)
-
-
-# --- the schedule --------------------------------------------------------------------------------
-
-
-@given(st.floats(0, 2))
-def test_the_rate_is_never_negative_nor_above_its_peak(share: float) -> None:
-    assert 0 <= _cosine(share) <= 1 + 0.01
-
-
-def test_the_rate_rises_then_falls_to_nothing() -> None:
-    steps = [step / 1000 for step in range(1001)]
-    rates = [_cosine(step) for step in steps]
-    top = rates.index(max(rates))
-    assert steps[top] == pytest.approx(WARM_UP, abs=0.002)
-    assert 0 < rates[0] < 0.05
-    assert rates[:top] == sorted(rates[:top])
-    assert rates[top:] == sorted(rates[top:], reverse=True)
-    assert rates[-1] == pytest.approx(0, abs=1e-9)
-    assert _cosine((1 + WARM_UP) / 2) == pytest.approx(0.5)
 
 
 @given(st.floats(0.05, 0.95), st.floats(0, 4), st.integers(0, 2**31))

@@ -61,7 +61,7 @@ def task(training: Training, killed_at: int | None = None) -> KilledAtEpoch:
 
 
 def fit(one: MemberTask, training: Training, folder: Path, machine: Machine = CPU) -> None:
-    stop = data() if training.patience else None
+    stop = data() if training.watches else None
     train_network(one, data(Augmentation(flip=True)), stop, training, folder, machine, 0, "tiny")
 
 
@@ -70,9 +70,13 @@ def epochs_in(log: Path) -> list[int]:
         return sorted({int(row["epoch"]) for row in csv.DictReader(text)})
 
 
-@pytest.mark.parametrize("patience", [None, 9])
-def test_a_killed_training_goes_on_at_its_epoch(patience: int | None, tmp_path: Path) -> None:
-    training = Training(epochs=4, batch=4, schedule="cosine", patience=patience)
+@pytest.mark.parametrize(
+    ("schedule", "patience"), [("cosine", None), ("cosine", 9), ("cyclical", None)]
+)
+def test_a_killed_training_goes_on_at_its_epoch(
+    schedule: str, patience: int | None, tmp_path: Path
+) -> None:
+    training = Training(epochs=4, batch=4, schedule=schedule, patience=patience)
     with pytest.raises(RuntimeError, match="killed"):
         fit(task(training, killed_at=2), training, tmp_path)
     # Nothing in it but tensors, numbers and names: loading it cannot run anything.

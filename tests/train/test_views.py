@@ -30,6 +30,7 @@ VIEWS = [
     ViewSpec(area="lesion", margin=0.2),
     ViewSpec(area="lesion", square=True, background="black"),
     ViewSpec(background="black"),
+    ViewSpec(area="middle"),
 ]
 
 

@@ -8,7 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from train.models.member import Member, build_trunk
+from train.models.member import Member
+from train.models.trunks import build_trunk
 from train.models.visual_backprop import VisualBackProp
 
 

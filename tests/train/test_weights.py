@@ -16,7 +16,7 @@ from torch import nn
 from runtime.errors import InputError, UsageError
 from tests.train.tiny import tiny_recipe
 from train import networks
-from train.models.member import build_trunk
+from train.models.trunks import build_trunk
 from train.recipe import Recipe
 from train.weights import _reachable, load_trunk, parse_weights
 
@@ -96,6 +96,21 @@ def test_the_encoder_of_a_unet_takes_the_same_file(tmp_path: Path) -> None:
     load_trunk(encoder[0], tmp_path / "w.safetensors")
     first = next(iter(encoder[0].state_dict().values()))
     assert torch.equal(first, state()["conv_stem.weight"])
+
+
+def test_an_encoder_whose_stages_were_taken_out_of_their_parent(tmp_path: Path) -> None:
+    """A dense net's are called features_conv0 where its own file says features.conv0."""
+    import segmentation_models_pytorch as smp
+    import timm
+
+    torch.manual_seed(3)
+    options = {"growth_rate": 4, "block_config": (1, 1, 2, 1)}
+    whole = timm.create_model("densenet121", **options).eval()
+    save_file({k: v.contiguous() for k, v in whole.state_dict().items()}, tmp_path / "w")
+    encoder = smp.Unet("tu-densenet121", encoder_weights=None, **options).encoder.eval()
+    load_trunk(encoder, tmp_path / "w")
+    image = torch.randn(1, 3, 64, 64)
+    torch.testing.assert_close(encoder(image)[-1], whole.forward_features(image))
 
 
 def test_a_file_that_lacks_tensors(tmp_path: Path) -> None:

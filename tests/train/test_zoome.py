@@ -82,6 +82,6 @@ def test_what_is_known_of_a_patient_counts(backbone: str, zoom_se: bool, channel
 
 
 def test_what_cannot_be_built_is_refused() -> None:
-    for backbone, word in (("alexnet", "AlexNet"), ("mobilenetv2_100", "residual blocks")):
-        with pytest.raises(UsageError, match=word):
+    for backbone in ("alexnet", "mobilenetv2_100"):
+        with pytest.raises(UsageError, match="residual blocks"):
             build_zoome(backbone, {}, zoom_se=True, reduction=16, metadata=0, pretrained=False)

@@ -39,6 +39,9 @@ VOCABULARY: dict[str, Disease] = {
     "malignant": Disease("malignant, the disease is not told"),
 }
 
+NOT = "not_"
+"""Before a disease: everything that is known to be another one."""
+
 CODES = {
     "MEL": "melanoma",
     "NV": "nevus",
@@ -55,7 +58,8 @@ CODES = {
 
 
 def as_one_of(label: str, classes: Sequence[str]) -> str:
-    """The class that a label belongs to: its own, whatever the case, else the next broader one.
+    """The class that a label belongs to: its own, whatever the case, else the next broader one,
+    else not_melanoma or its like, which hold every disease that is known to be another.
 
     A label that belongs to none of them is returned as it is, for the caller to judge.
     """
@@ -63,7 +67,17 @@ def as_one_of(label: str, classes: Sequence[str]) -> str:
         for wanted in classes:
             if wanted.lower() == name.lower():
                 return wanted
+    for wanted in classes:
+        if _is_another(label.lower(), wanted.lower().removeprefix(NOT), wanted.lower()):
+            return wanted
     return label
+
+
+def _is_another(label: str, disease: str, wanted: str) -> bool:
+    """Whether it surely is not the disease: what is only known to be malignant may be one."""
+    if not wanted.startswith(NOT) or {label, disease} - VOCABULARY.keys():
+        return False
+    return disease not in _broader(label) and label not in _broader(disease)
 
 
 def _broader(label: str) -> Iterator[str]:

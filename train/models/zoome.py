@@ -8,10 +8,8 @@ import torch
 from torch import nn
 
 from runtime.errors import UsageError
-from train.models.member import build_trunk
+from train.models.trunks import build_trunk
 from train.models.zoom_se import with_zoom_se
-
-ALEXNET, ALEXNET_CHANNELS = "alexnet", 256
 
 
 class MetadataGate(nn.Module):
@@ -54,14 +52,6 @@ def build_zoome(
     pretrained: bool,
 ) -> ZooMe:  # fmt: skip
     """`metadata`: how many numbers are known of a patient; none leaves the gate out."""
-    if backbone == ALEXNET:
-        if zoom_se:
-            raise UsageError(
-                "AlexNet has no residual blocks to put Zoom-SE behind.",
-                got="zoom_se: true",
-                expected="zoom_se: false, or a ResNet",
-            )
-        return ZooMe(_alexnet(pretrained), ALEXNET_CHANNELS, metadata)
     trunk, channels = build_trunk(backbone, None, options, pretrained)
     if zoom_se:
         if not hasattr(trunk, "layer4"):
@@ -72,11 +62,3 @@ def build_zoome(
             )
         with_zoom_se(trunk, reduction)
     return ZooMe(trunk, channels, metadata)
-
-
-def _alexnet(pretrained: bool) -> nn.Module:
-    from torchvision.models import AlexNet_Weights, alexnet
-
-    net: Any = alexnet(weights=AlexNet_Weights.DEFAULT if pretrained else None)
-    features: nn.Module = net.features
-    return features

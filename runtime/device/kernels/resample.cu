@@ -148,9 +148,10 @@ extern "C" __global__ void fill_targets(const Frame *frames, const Target *targe
     const Target &target = targets[blockIdx.y];
     if (at >= target.height * target.width) return;
     const Frame frame = frames[blockIdx.z];
-    Box box = {0, 0, frame.width, frame.height};
+    int edge = target.area == MIDDLE ? frame.width / 8 : 0;
+    Box box = {edge, 0, frame.width - 2 * edge, frame.height};
     Cover cover = {0, mask_height, mask_width};
-    if (target.of_lesion) box = boxes[blockIdx.z * gridDim.y + blockIdx.y];
+    if (target.area == OF_LESION) box = boxes[blockIdx.z * gridDim.y + blockIdx.y];
     if (target.black && lesions[blockIdx.z].found)
         cover.mask = masks + (size_t)blockIdx.z * mask_height * mask_width;
 

@@ -12,6 +12,7 @@ typedef unsigned long long word;
 
 enum Format { BGR = 0, YUYV = 1, NV12 = 2 };
 enum Colour { RGB = 0, RGB_HSV_L = 1 };
+enum Area { WHOLE = 0, MIDDLE = 1, OF_LESION = 2 };
 
 const int MOST_CHANNELS = 7;
 const int STRIP = 8;  // cells that one thread adds up before it adds to what all threads share
@@ -33,7 +34,7 @@ struct Target {  // one input of a network, and what it shows
     int height, width;
     int colour;
     int half;  // whether `out` holds 16-bit floats
-    int of_lesion, square, black;
+    int area, square, black;
     int unused;
     float mean[MOST_CHANNELS];
     float scale[MOST_CHANNELS];  // one over the deviation

@@ -124,6 +124,21 @@ def black() -> dict[str, Any]:
     return fields | {"views": fields["views"] | {"crop": {"background": "black"}}}
 
 
+def middle(background: str = "keep") -> dict[str, Any]:
+    fields = bundle_fields()
+    return fields | {
+        "views": fields["views"] | {"crop": {"area": "middle", "background": background}}
+    }
+
+
+def black_middle() -> dict[str, Any]:
+    return middle("black")
+
+
+def middle_without_lesion() -> dict[str, Any]:
+    return changed(segment=None) | {"views": {"whole": {}, "crop": {"area": "middle"}}}
+
+
 def whole_and_crop() -> dict[str, Any]:
     """One member that need not wait for the lesion, with the picture that the segmenter has."""
     fields = bundle_fields()
@@ -159,7 +174,10 @@ def unfilled() -> dict[str, Any]:
     return changed(segment={"model": "segmenter", "threshold": 0.3, "fill_holes": False})
 
 
-KINDS = [black, whole_and_crop, without_lesion, of_logits, of_features, alone, unfilled]
+KINDS = [
+    black, middle, black_middle, middle_without_lesion, whole_and_crop, without_lesion, of_logits,
+    of_features, alone, unfilled,
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)

@@ -154,7 +154,7 @@ def lesions(draw: st.DrawFn, height: int, width: int) -> Lesion:
 
 VIEWS = st.builds(
     ViewSpec,
-    area=st.sampled_from(["frame", "lesion"]),
+    area=st.sampled_from(["frame", "middle", "lesion"]),
     margin=st.sampled_from([0.0, 0.1, 0.15, 0.35, 1 / 3, 2.0]),
     square=st.booleans(),
     background=st.sampled_from(["keep", "black"]),

@@ -87,7 +87,7 @@ extern "C" int place_of(const char *name) {
     FIELD(Frame, format)
     SIZE(Box) FIELD(Box, x) FIELD(Box, y) FIELD(Box, width) FIELD(Box, height)
     SIZE(Target) FIELD(Target, out) FIELD(Target, margin) FIELD(Target, height)
-    FIELD(Target, width) FIELD(Target, colour) FIELD(Target, half) FIELD(Target, of_lesion)
+    FIELD(Target, width) FIELD(Target, colour) FIELD(Target, half) FIELD(Target, area)
     FIELD(Target, square) FIELD(Target, black) FIELD(Target, unused) FIELD(Target, mean)
     FIELD(Target, scale)
     SIZE(State) FIELD(State, best) FIELD(State, top) FIELD(State, left) FIELD(State, bottom)

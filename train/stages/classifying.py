@@ -1,0 +1,151 @@
+"""The members, one a fold and one that ships, and what each says of images it has not seen."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from train import networks
+from train.data.table import metadata
+from train.datasets import ViewDataset
+from train.freezing import freeze
+from train.stage import Stage
+from train.stages.run import Run, named
+from train.stages.segmenting import Segmenting
+from train.tasks import MemberTask, class_weights
+from train.trainer import WEIGHTS, load_network, predict
+from train.views import Bytes, view_at
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Classifying:
+    run: Run
+    segmenting: Segmenting | None
+
+    # -- what a member looks at, and what it is told -------------------------------------------
+
+    def _view(self, member: str) -> Bytes:
+        run, recipe = self.run, self.run.recipe.members[member]
+        inputs = {**run.data_inputs, "size": recipe.size, **self._view_inputs(member)}
+        name = f"{recipe.view}-{recipe.size[1]}x{recipe.size[0]}"
+        stage = Stage.of(run.out / "views" / name, inputs)
+        masks = None if self.segmenting is None else self.segmenting.masks
+        return view_at(run.table, masks, run.recipe.views[recipe.view], recipe.size, stage)
+
+    def _view_inputs(self, member: str) -> dict[str, Any]:
+        """A whole frame stays the same when the segmenter changes; a crop does not."""
+        view = self.run.recipe.views[self.run.recipe.members[member].view]
+        shown = self.segmenting if view.shows_lesion else None
+        return {"view": view.model_dump(), "masks": shown and shown.masks_inputs()}
+
+    @cached_property
+    def _everything_known(self) -> npt.NDArray[np.float32]:
+        return self._known_but(())
+
+    def _known_but(self, without: Sequence[str]) -> npt.NDArray[np.float32]:
+        told = self.run.recipe.metadata
+        assert told is not None
+        known = (metadata(sample) for sample in self.run.table)
+        rows = [{k: v for k, v in row.items() if k not in without} for row in known]
+        return np.concatenate([told.encode(row) for row in rows])
+
+    def _known(self, member: str, without: Sequence[str] = ()) -> npt.NDArray[np.float32] | None:
+        """What the member is told of each image's patient, but for what is withheld."""
+        if not networks.metadata_width(self.run.recipe, member):
+            return None
+        return self._known_but(without) if without else self._everything_known
+
+    def _told_inputs(self, member: str) -> dict[str, Any]:
+        """Only where a member is told of patients: what others depend on stays as it was."""
+        told = self.run.recipe.metadata
+        if told is None or not networks.metadata_width(self.run.recipe, member):
+            return {}
+        rows = hashlib.sha256(self._everything_known.tobytes()).hexdigest()
+        return {"metadata": told.model_dump(), "known": rows}
+
+    # -- training ------------------------------------------------------------------------------
+
+    def inputs(self, member: str, part: str) -> dict[str, Any]:
+        recipe = self.run.recipe
+        return {
+            **self.run.data_inputs,
+            **self.run.start_inputs,
+            **self._view_inputs(member),
+            "member": recipe.members[member].model_dump(),
+            "training": recipe.training_of(member).model_dump(),
+            "classes": recipe.classes,
+            "part": part,
+            **self._told_inputs(member),
+        }
+
+    def stage(self, member: str, part: str) -> Stage:
+        return Stage.of(self.run.out / "members" / member / part, self.inputs(member, part))
+
+    def train(self, member: str, part: str) -> None:
+        stage, run = self.stage(member, part), self.run
+        if stage.done:
+            return
+        training, own = run.recipe.training_of(member), run.recipe.members[member]
+        view = self._view(member)
+        stage.begin()
+        net = networks.build_member(run.recipe, member, hub=run.from_hub(own.backbone))
+        spec = networks.member_preprocess(run.recipe, member)
+        rows, stop = run.train_and_stop(run.rows(part), training)
+        run.start(net.trunk, own.backbone, view, rows, spec)
+        freeze(net.trunk, own.frozen)
+        targets, known = run.table.targets, self._known(member)
+        weights = class_weights(
+            targets[rows].tolist(), len(run.recipe.classes), training.class_weights
+        )
+        positive = [name in run.recipe.positive for name in run.recipe.classes]
+        run.fit(
+            MemberTask(net, training, weights, own.head_rate, positive),
+            ViewDataset(view, targets, rows, spec, training.augmentation, known),
+            ViewDataset(view, targets, stop, spec, None, known) if stop else None,
+            training,
+            stage,
+            f"{member} {named(part)}",
+        )
+        stage.finish()
+
+    # -- asking --------------------------------------------------------------------------------
+
+    def out_of_fold(self, without: Sequence[str] = ()) -> Floats:
+        """Images × members × classes, each by networks that have not seen the image; `without`
+        names what of the patients they are not told."""
+        recipe = self.run.recipe
+        result = np.zeros((len(self.run.table), len(recipe.members), len(recipe.classes)))
+        for column, member in enumerate(recipe.members):
+            for part in self.run.fold_parts:
+                rows = self.run.unseen(part)
+                logits = torch.from_numpy(self._ask(member, part, rows, without)[0])
+                result[rows, column] = torch.softmax(logits.double(), dim=1).numpy()
+        return result
+
+    def features(self, part: str) -> Floats:
+        """Images × members × features, of all images by one part's networks."""
+        everyone = np.arange(len(self.run.table))
+        said = [self._ask(member, part, everyone)[1] for member in self.run.recipe.members]
+        return np.stack(said, axis=1).astype(np.float64)
+
+    def _ask(
+        self, member: str, part: str, rows: npt.NDArray[np.int64], without: Sequence[str] = ()
+    ) -> list[np.ndarray]:
+        """Logits and features."""
+        net = load_network(
+            networks.build_member(self.run.recipe, member),
+            self.stage(member, part).folder / WEIGHTS,
+        )
+        spec = networks.member_preprocess(self.run.recipe, member)
+        view, known = self._view(member), self._known(member, without)
+        data = ViewDataset(view, self.run.table.targets, rows.tolist(), spec, None, known)
+        return predict(net, data, self.run.machine)

@@ -1,0 +1,110 @@
+"""Segmenters, one a fold and one that ships, and every image's mask by one that has not seen it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from torch import nn
+
+from runtime.lesion import clean_mask
+from train import networks
+from train.data.metrics import overlap
+from train.datasets import ViewDataset
+from train.stage import Stage
+from train.stages.run import Run, named
+from train.tasks import SegmenterTask
+from train.trainer import WEIGHTS, load_network, predict
+from train.views import Bytes, frames_at, load_masks, masks_at, save_masks
+
+
+@dataclass(frozen=True)
+class Segmenting:
+    """For a recipe that has a segmenter."""
+
+    run: Run
+
+    def _inputs(self, part: str) -> dict[str, Any]:
+        return {
+            **self.run.data_inputs,
+            **self.run.start_inputs,
+            "segmenter": networks.segmenter_of(self.run.recipe).model_dump(),
+            "part": part,
+        }
+
+    def stage(self, part: str) -> Stage:
+        return Stage.of(self.run.out / "segmenter" / part, self._inputs(part))
+
+    def train(self, part: str) -> None:
+        stage, run = self.stage(part), self.run
+        if stage.done:
+            return
+        recipe = networks.segmenter_of(run.recipe)
+        frames, masks = self._frames, self._expert_masks
+        stage.begin()
+        net = networks.build_segmenter(
+            run.recipe, hub=run.from_hub(networks.encoder_name(run.recipe))
+        )
+        spec = networks.segmenter_preprocess(run.recipe)
+        rows, stop = run.train_and_stop(run.rows(part), recipe.training)
+        if encoder := networks.encoder_of(net, recipe.network):
+            run.start(*encoder, frames, rows, spec)
+        run.fit(
+            SegmenterTask(net, recipe.training, recipe.loss),
+            ViewDataset(frames, masks, rows, spec, recipe.training.augmentation),
+            ViewDataset(frames, masks, stop, spec, None) if stop else None,
+            recipe.training,
+            stage,
+            f"segmenter {named(part)}",
+        )
+        stage.finish()
+
+    @cached_property
+    def _frames(self) -> Bytes:
+        size = networks.segmenter_of(self.run.recipe).size
+        inputs = {**self.run.data_inputs, "size": size}
+        stage = Stage.of(self.run.out / "views" / "frames", inputs)
+        return frames_at(self.run.table, size, stage)
+
+    @cached_property
+    def _expert_masks(self) -> Bytes:
+        size = networks.segmenter_of(self.run.recipe).size
+        inputs = {**self.run.data_inputs, "size": size}
+        return masks_at(self.run.table, size, Stage.of(self.run.out / "views" / "masks", inputs))
+
+    @cached_property
+    def masks(self) -> Bytes:
+        """Every image's mask, by the segmenter that has not seen the image."""
+        size = networks.segmenter_of(self.run.recipe).size
+        stage = Stage.of(self.run.out / "masks", self.masks_inputs())
+        if not stage.done:
+            stage.begin()
+            masks = np.zeros((len(self.run.table), *size), dtype=np.uint8)
+            for part in self.run.fold_parts:
+                rows = self.run.unseen(part)
+                masks[rows] = self._segment(part, rows)
+            save_masks(stage.folder, masks)
+            stage.finish()
+        return load_masks(stage.folder, size[1])
+
+    def masks_inputs(self) -> dict[str, Any]:
+        return {part: self._inputs(part) for part in self.run.fold_parts}
+
+    def _segment(self, part: str, rows: npt.NDArray[np.int64]) -> Bytes:
+        recipe = networks.segmenter_of(self.run.recipe)
+        net = load_network(
+            networks.build_segmenter(self.run.recipe), self.stage(part).folder / WEIGHTS
+        )
+        spec = networks.segmenter_preprocess(self.run.recipe)
+        nothing = np.zeros(len(self.run.table), dtype=np.int64)
+        data = ViewDataset(self._frames, nothing, rows.tolist(), spec, None)
+        said = predict(nn.Sequential(net, nn.Sigmoid()), data, self.run.machine)[0][:, 0]
+        return np.stack([clean_mask(p, recipe.threshold, recipe.fill_holes) for p in said])
+
+    def figures(self) -> dict[str, float]:
+        pairs = zip(self._expert_masks, self.masks, strict=True)
+        dice, jaccard = np.mean([overlap(*pair) for pair in pairs], axis=0)
+        return {"jaccard": round(float(jaccard), 4), "dice": round(float(dice), 4)}
