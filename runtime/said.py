@@ -46,6 +46,13 @@ def picture_of(spec: Bundle, name: str, outputs: Said) -> Floats:
     return np.ascontiguousarray(painted[::-1].transpose(1, 2, 0)) * np.float32(255)
 
 
+def painted_by(engine: Engine, spec: Bundle, name: str, frame: Image) -> Floats:
+    """By itself, for who asks for no more than that picture."""
+    images = (item for item in spec.models[name].inputs if item.kind == "image")
+    feeds = {item.name: to_tensor(frame, item.preprocess) for item in images}
+    return picture_of(spec, name, engine.run(feeds))
+
+
 def heat_of(
     engine: Engine,
     spec: Bundle,
