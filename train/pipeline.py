@@ -1,6 +1,7 @@
 """All stages of a run, in order, each skipped when its result is there and its inputs unchanged.
 
 segmenter, one a fold      → masks of images it has not seen
+purifiers, one a fold      → what they make of images they have not seen
 views cut by those masks   → members, one a fold → out-of-fold predictions
 all images                 → the segmenter and the members that ship
 out-of-fold predictions    → what joins the members, one a fold (for `export --fold K`), one of all
@@ -22,6 +23,7 @@ from train.recipe import Recipe
 from train.stage import Stage
 from train.stages.classifying import Classifying
 from train.stages.combining import Combining
+from train.stages.purifying import Purifying
 from train.stages.run import FINAL, Run
 from train.stages.segmenting import Segmenting
 from train.trainer import Machine
@@ -39,7 +41,8 @@ class Pipeline:
         self.table, self.folds = table, folds
         self._run = run = Run(recipe, table, folds, out, machine)
         self.segmenting = None if recipe.segmenter is None else Segmenting(run)
-        self.classifying = Classifying(run, self.segmenting)
+        self.purifying = None if recipe.purifier is None else Purifying(run, self.segmenting)
+        self.classifying = Classifying(run, self.segmenting, self.purifying)
         self.combining = Combining(run, self.segmenting, self.classifying)
 
     def run(self, final: bool = True) -> dict[str, Any]:
@@ -51,6 +54,9 @@ class Pipeline:
             for part in parts:
                 self.segmenting.train(part)
             self.segmenting.masks  # noqa: B018  made here, so that a missing mask is known early
+        if self.purifying is not None:
+            for part in parts:
+                self.purifying.train(part)
         for member in self._run.recipe.members:
             for part in parts:
                 self.classifying.train(member, part)
@@ -61,6 +67,8 @@ class Pipeline:
         for part in parts:
             if self.segmenting is not None:
                 yield self.segmenting.stage(part)
+            if self.purifying is not None and self.purifying.model is not None:
+                yield self.purifying.stage(part)
             for member in self._run.recipe.members:
                 yield self.classifying.stage(member, part)
         yield self.combining.stage(parts)

@@ -17,6 +17,7 @@ from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
 from runtime.errors import UsageError
 from runtime.metadata import MetadataSpec
 from runtime.specs import Fraction, Pixels, Spec, ViewSpec
+from train.purifier_recipe import PurifierRecipe, PurifyAt
 
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -250,8 +251,9 @@ class Recipe(Spec):
     members: Annotated[dict[Plain, MemberRecipe], Field(min_length=1)]
     metadata: MetadataSpec | None = None  # what networks may be told of the patient
     training: Training
-    # How members are joined; null: the one member decides.
-    ensemble: CombinerChoice | None = LocallyConnectedRecipe()
+    purifier: PurifierRecipe | None = None  # how hair and rulers are taken off
+    purify_at: PurifyAt = "training"
+    ensemble: CombinerChoice | None = LocallyConnectedRecipe()  # null: the one member decides
 
     @model_validator(mode="after")
     def _names_fit(self) -> Recipe:
@@ -259,13 +261,16 @@ class Recipe(Spec):
             if member.view not in self.views:
                 views = ", ".join(self.views)
                 raise ValueError(f"members.{name}.view is {member.view!r}, there are {views}")
-            if name in ("segmenter", "ensemble"):
+            if name in ("segmenter", "purifier", "ensemble"):
                 raise ValueError(f"members.{name} has the name of another part of the system")
         for name, view in self.views.items():
-            if view.source != "frame":
-                raise ValueError(f"views.{name}.source is {view.source!r}: nothing makes that here")
+            if view.source == "purified" and not self.purifies_always:
+                raise ValueError(f"views.{name}.source is 'purified': nothing makes that here")
             if view.shows_lesion and self.segmenter is None:
                 raise ValueError(f"views.{name} shows the lesion, but segmenter is null")
+        sources = {self.views[member.view].source for member in self.members.values()}
+        if self.purifies_always and "purified" not in sources:
+            raise ValueError("purify_at is 'always', but no member's view has `source: purified`")
         if len(set(self.classes)) != len(self.classes):
             raise ValueError("classes has a name twice")
         for name in (*self.positive, self.score):
@@ -295,6 +300,10 @@ class Recipe(Spec):
             if len(self.classes) != 2 or self.positive != self.classes[:1]:
                 raise ValueError(f"members.{name} decides between two classes, the positive first")
         return self
+
+    @property
+    def purifies_always(self) -> bool:
+        return self.purifier is not None and self.purify_at == "always"
 
     def training_of(self, member: str) -> Training:
         return self.members[member].training or self.training

@@ -68,6 +68,10 @@ def test_a_path_is_a_recipe_too(tmp_path: Path) -> None:
     assert load_recipe(str(file)).name == "tiny"
 
 
+def purifier(**own: Any) -> dict[str, Any]:
+    return {"method": "model", "training": {"epochs": 1, "late_epochs": 1}} | own
+
+
 BAD: list[tuple[str, Change]] = [
     ("training.epoch", lambda r: r["training"].update(epoch=3)),
     ("training.rate", lambda r: r["training"].update(rate=0)),
@@ -81,6 +85,12 @@ BAD: list[tuple[str, Change]] = [
     ("segmenter.network", lambda r: r["segmenter"].update(network={"kind": "vnet"})),
     ("segmenter", lambda r: r["segmenter"].update(size=[64, 72])),
     ("views.whole.source", lambda r: r["views"]["whole"].update(source="purified")),
+    ("purify_at", lambda r: r.update(purifier={"method": "classical"}, purify_at="always")),
+    ("purify_at", lambda r: r.update(purify_at="sometimes")),
+    ("purifier.classical.width", lambda r: r.update(purifier={"method": "classical", "width": 4})),
+    ("purifier.model.training", lambda r: r.update(purifier={"method": "model"})),
+    ("no multiples of 64", lambda r: r.update(purifier=purifier(size=[96, 128]))),
+    ("members.purifier", lambda r: r["members"].update(purifier=r["members"]["first"])),
     ("'melanom' is not one of the classes", lambda r: r.update(score="melanom")),
     ("'mole' is not one of the classes", lambda r: r.update(positive=["mole"])),
     ("classes has a name twice", lambda r: r["classes"].append("melanoma")),

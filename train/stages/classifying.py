@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch.utils.data import ConcatDataset, Dataset
 
 from train import networks
 from train.data.table import metadata
 from train.datasets import ViewDataset
 from train.freezing import freeze
 from train.stage import Stage
+from train.stages.purifying import Purifying
 from train.stages.run import Run, named
 from train.stages.segmenting import Segmenting
 from train.tasks import MemberTask, class_weights
@@ -30,10 +32,29 @@ Floats = npt.NDArray[np.float64]
 class Classifying:
     run: Run
     segmenting: Segmenting | None
+    purifying: Purifying | None
 
     # -- what a member looks at, and what it is told -------------------------------------------
 
     def _view(self, member: str) -> Bytes:
+        """What it will look at on a device."""
+        own = self.run.recipe.members[member]
+        if self.purifying is not None and self._sees_purified(member):
+            return self.purifying.view(own.view, own.size)
+        return self._raw(member)
+
+    def _other_form(self, member: str) -> Bytes | None:
+        """Purified, where it looks at pictures as they are, or the other way round."""
+        if self.purifying is None:
+            return None
+        own = self.run.recipe.members[member]
+        purified = self._sees_purified(member)
+        return self._raw(member) if purified else self.purifying.view(own.view, own.size)
+
+    def _sees_purified(self, member: str) -> bool:
+        return self.run.recipe.views[self.run.recipe.members[member].view].source == "purified"
+
+    def _raw(self, member: str) -> Bytes:
         run, recipe = self.run, self.run.recipe.members[member]
         inputs = {**run.data_inputs, "size": recipe.size, **self._view_inputs(member)}
         name = f"{recipe.view}-{recipe.size[1]}x{recipe.size[0]}"
@@ -85,6 +106,7 @@ class Classifying:
             "classes": recipe.classes,
             "part": part,
             **self._told_inputs(member),
+            **({"purified": self.purifying.inputs()} if self.purifying else {}),
         }
 
     def stage(self, member: str, part: str) -> Stage:
@@ -95,7 +117,7 @@ class Classifying:
         if stage.done:
             return
         training, own = run.recipe.training_of(member), run.recipe.members[member]
-        view = self._view(member)
+        view, other = self._view(member), self._other_form(member)
         stage.begin()
         net = networks.build_member(run.recipe, member, hub=run.from_hub(own.backbone))
         spec = networks.member_preprocess(run.recipe, member)
@@ -103,13 +125,17 @@ class Classifying:
         run.start(net.trunk, own.backbone, view, rows, spec)
         freeze(net.trunk, own.frozen)
         targets, known = run.table.targets, self._known(member)
-        weights = class_weights(
-            targets[rows].tolist(), len(run.recipe.classes), training.class_weights
-        )
+        shown: Dataset[Any] = ViewDataset(view, targets, rows, spec, training.augmentation, known)
+        seen = targets[rows]
+        if other is not None:
+            twice = [row for row in rows if not np.array_equal(view[row], other[row])]
+            more = ViewDataset(other, targets, twice, spec, training.augmentation, known)
+            shown, seen = ConcatDataset([shown, more]), np.concatenate([seen, targets[twice]])
+        weights = class_weights(seen.tolist(), len(run.recipe.classes), training.class_weights)
         positive = [name in run.recipe.positive for name in run.recipe.classes]
         run.fit(
             MemberTask(net, training, weights, own.head_rate, positive),
-            ViewDataset(view, targets, rows, spec, training.augmentation, known),
+            shown,
             ViewDataset(view, targets, stop, spec, None, known) if stop else None,
             training,
             stage,
