@@ -61,6 +61,7 @@ def run(table: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
     def again(recipe: dict[str, Any]) -> Trainings:
         trained: Trainings = {}
+
         def stand_in(task: Any, train_set: Any, stop_set: Any, *rest: Any) -> None:
             _, folder, _, _, label = rest
             trained[label] = train_set
