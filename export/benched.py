@@ -20,7 +20,7 @@ FRAME = (768, 1024)  # height and width, as most images of ISIC 2017 have them
 def networks_of(name: str | None, folder: Path | None) -> tuple[Recipe, list[Part]]:
     from export.finished_run import FinishedRun
     from export.system import parts_of, parts_untrained
-    from train.recipe import load_recipe
+    from train.recipe_files import load_recipe
 
     if folder is not None:
         run = FinishedRun.read(folder)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from export.parity import nearest_to_limit
 from runtime.specs import CHANNELS
+from train.recipe import PooledRecipe
 
 if TYPE_CHECKING:
     from export.finished_run import FinishedRun
@@ -36,7 +37,7 @@ def write_card(
     run: FinishedRun | None = None,
 ) -> str:
     """The card of a bundle; `run` is None for graphs that were brought in."""
-    parts: list[Iterator[str]] = [_head(spec, run), _use(spec), _networks(spec, networks)]
+    parts: list[Iterator[str]] = [_head(spec, run), _use(spec, run), _networks(spec, networks)]
     if run is not None:
         parts += [_quality(spec, run), _limits(spec, run)]
     parts.append(_making(spec, command, run))
@@ -55,7 +56,7 @@ def _head(spec: Bundle, run: FinishedRun | None) -> Iterator[str]:
     yield f"**{NOT_CLINICAL}**\n"
 
 
-def _use(spec: Bundle) -> Iterator[str]:
+def _use(spec: Bundle, run: FinishedRun | None) -> Iterator[str]:
     chain, score = spec.chain, spec.decision.score
     steps = ["frame"]
     steps += [f"{chain.segment.model} finds the lesion"] if chain.segment else []
@@ -77,7 +78,7 @@ def _use(spec: Bundle) -> Iterator[str]:
     )
     if chain.explain is not None:
         yield (
-            "- On request (`--explain`, or on the screen) it draws a heat map (VisualBackProp): "
+            f"- On request (`--explain`, or on the screen) it draws a heat map{_heat_maps(run)}: "
             "where the networks' layers found something to answer to. It is no outline of disease, "
             "and no reason for a score."
         )
@@ -85,6 +86,14 @@ def _use(spec: Bundle) -> Iterator[str]:
         "- A frame without a lesion, or outside the quality limits, gets a status that says so "
         "and no decision.\n"
     )
+
+
+def _heat_maps(run: FinishedRun | None) -> str:
+    """Which kinds of them, as far as that is known."""
+    names = {"visual_backprop": "VisualBackProp", "activations": "the last layer's activations"}
+    members = run.recipe.members.values() if run else ()
+    kinds = dict.fromkeys(names[own.heatmap] for own in members if isinstance(own, PooledRecipe))
+    return f" ({', '.join(kinds)})" if kinds else ""
 
 
 def _networks(spec: Bundle, networks: Sequence[NetworkFacts]) -> Iterator[str]:

@@ -19,7 +19,8 @@ from runtime.errors import InputError, UsageError
 from train import networks
 from train.combiners import load_combiner
 from train.models.purification import PurificationNet
-from train.recipe import Recipe, parse_recipe
+from train.recipe import Recipe
+from train.recipe_files import parse_recipe
 from train.stage import STAMP
 from train.trainer import WEIGHTS, load_network
 

@@ -17,11 +17,13 @@ import onnx
 import torch
 from torch import nn
 
+from train.models.activations import Activations
 from train.models.member import Member
 from train.models.purification import PurificationNet
 from train.models.visual_backprop import VisualBackProp
 from train.models.zoome import ZooMe
 from train.networks import Combiner
+from train.recipe import HeatMap
 
 OPSET = 18
 IR_VERSION = 8  # the one that came with opset 18: engines of that time read it
@@ -51,6 +53,12 @@ class PurifierGraph(nn.Module):
         return torch.clamp(self.net(image), 0.0, 1.0)
 
 
+HEAT_MAPS: dict[HeatMap, type[VisualBackProp]] = {
+    "visual_backprop": VisualBackProp,
+    "activations": Activations,
+}
+
+
 class MemberGraph(nn.Module):
     """What it decides with, and the heat map, which a bundle runs as a model of its own: one file
     holds the weights for both, and an engine computes what its model is asked for."""
@@ -58,9 +66,9 @@ class MemberGraph(nn.Module):
     inputs, decides, explains = ("image",), ("probabilities", "logits", "features"), "heatmap"
     outputs = (*decides, explains)
 
-    def __init__(self, net: Member, size: tuple[int, int]) -> None:
+    def __init__(self, net: Member, size: tuple[int, int], heatmap: HeatMap) -> None:
         super().__init__()
-        self.net = VisualBackProp(net, size)
+        self.net = HEAT_MAPS[heatmap](net, size)
 
     def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
         logits, features, heat = self.net(image)

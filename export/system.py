@@ -20,7 +20,7 @@ from export.graphs import (
     ZooMeGraph,
 )
 from runtime.errors import UsageError
-from runtime.specs import PreprocessSpec, ViewSpec
+from runtime.specs import CHANNELS, PreprocessSpec, ViewSpec
 from train import networks
 from train.models.purification import PurificationNet
 from train.models.zoome import ZooMe
@@ -80,13 +80,19 @@ def _parts(
     combiner: Callable[[], networks.Combiner],
 ) -> Iterator[Part]:
     if recipe.segmenter is not None:
-        yield Part(SEGMENTER, SegmenterGraph(segmenter()), ((3, *recipe.segmenter.size),))
+        channels = CHANNELS[recipe.segmenter.colour]
+        yield Part(SEGMENTER, SegmenterGraph(segmenter()), ((channels, *recipe.segmenter.size),))
     if purifies_by_model(recipe):
         size = networks.purifier_of(recipe).size
         yield Part(PURIFIER, PurifierGraph(purifier()), ((3, *size),))
     for name, own in recipe.members.items():
         net = member(name)
-        graph = ZooMeGraph(net) if isinstance(net, ZooMe) else MemberGraph(net, own.size)
+        graph: Graph
+        if isinstance(net, ZooMe):
+            graph = ZooMeGraph(net)
+        else:
+            assert isinstance(own, PooledRecipe)
+            graph = MemberGraph(net, own.size, own.heatmap)
         told = networks.metadata_width(recipe, name)
         yield Part(name, graph, ((3, *own.size), *([(told,)] if told else [])))
     if recipe.ensemble is not None:

@@ -1,7 +1,8 @@
 """Heat maps over a frame: where in it the members' layers found something to answer to.
 
-Each member's map (VisualBackProp, out of the bundle's `explain` graphs) is laid where its view lies
-in the frame, and they are averaged. It is no outline of disease, and no reason for a score.
+Each member's map (VisualBackProp or the last layer's activations, out of the bundle's `explain`
+graphs) is laid where its view lies in the frame, and they are averaged. It is no outline of
+disease, and no reason for a score.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ CHANNELS = {"rgb": 3, "rgb_hsv_l": 7}
 `rgb_hsv_l` is red, green, blue, hue, saturation, value and luminance, every one in 0…1.
 """
 
+Colour = Literal["rgb", "rgb_hsv_l"]
 Pixels = Annotated[int, Field(ge=1, le=8192)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 
@@ -26,19 +27,23 @@ class PreprocessSpec(Spec):
     """How pixels become a network's input: (channels in 0…1 − mean) / std at `size`."""
 
     size: tuple[Pixels, Pixels]  # height, width
-    colour: Literal["rgb", "rgb_hsv_l"] = "rgb"
+    colour: Colour = "rgb"
     mean: tuple[float, ...]
     std: tuple[Annotated[float, Field(gt=0)], ...]
 
     @model_validator(mode="after")
     def _one_number_a_channel(self) -> PreprocessSpec:
-        wanted = CHANNELS[self.colour]
-        if len(self.mean) != wanted or len(self.std) != wanted:
-            raise ValueError(
-                f"{self.colour} has {wanted} channels, but there are {len(self.mean)} means "
-                f"and {len(self.std)} deviations"
-            )
+        check_channels(self.colour, self.mean, self.std)
         return self
+
+
+def check_channels(colour: Colour, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+    wanted = CHANNELS[colour]
+    if len(mean) != wanted or len(std) != wanted:
+        raise ValueError(
+            f"{colour} has {wanted} channels, but there are {len(mean)} means "
+            f"and {len(std)} deviations"
+        )
 
 
 class ViewSpec(Spec):

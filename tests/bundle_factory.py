@@ -15,6 +15,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from runtime.bundle_files import LoadedBundle, seal
+from runtime.specs import CHANNELS
 
 CLASSES = ("melanoma", "nevus")
 SIZE = 32  # of the segmenter's and the members' inputs
@@ -37,7 +38,7 @@ def picture(
     return np.clip(frame + texture, 0, 255).astype(np.uint8)
 
 
-def segmenter() -> onnx.ModelProto:
+def segmenter(channels: int = 3) -> onnx.ModelProto:
     """The darkness of a pixel through a steep sigmoid."""
     nodes = [
         helper.make_node("ReduceMean", ["image"], ["grey"], axes=[1], keepdims=1),
@@ -46,7 +47,7 @@ def segmenter() -> onnx.ModelProto:
         helper.make_node("Sigmoid", ["logit"], ["mask"]),
     ]
     constants = {"middle": np.float32(0.4), "steepness": np.float32(30)}
-    return model(nodes, {"image": (3, SIZE, SIZE)}, {"mask": (1, SIZE, SIZE)}, constants)
+    return model(nodes, {"image": (channels, SIZE, SIZE)}, {"mask": (1, SIZE, SIZE)}, constants)
 
 
 def purifier() -> onnx.ModelProto:
@@ -213,9 +214,13 @@ def operating_point(threshold: float) -> dict[str, Any]:
     return {"threshold": threshold, "operating_point": reached}
 
 
-def write_models(folder: Path, weights: dict[str, Any] | None = None) -> None:
-    """The graphs of `bundle_fields`, with other members' weights where they are given."""
-    graphs = {"segmenter": segmenter(), "ensemble": mean_of_members(len(WEIGHTS), len(CLASSES))}
+def write_models(folder: Path, weights: dict[str, Any] | None = None, channels: int = 3) -> None:
+    """The graphs of `bundle_fields`, with other members' weights where they are given, and a
+    segmenter that takes that many channels."""
+    graphs = {
+        "segmenter": segmenter(channels),
+        "ensemble": mean_of_members(len(WEIGHTS), len(CLASSES)),
+    }
     for name, values in (WEIGHTS | (weights or {})).items():
         graphs[name] = member(values)
     (folder / "models").mkdir(parents=True, exist_ok=True)
@@ -228,7 +233,8 @@ def make_bundle(
 ) -> LoadedBundle:
     """Write and seal the tiny bundle: graphs, bundle.json, no golden image yet."""
     fields = fields or bundle_fields()
-    write_models(folder, weights)
+    (image,) = fields["models"]["segmenter"]["inputs"]
+    write_models(folder, weights, CHANNELS[image["preprocess"].get("colour", "rgb")])
     if "purifier" in fields["models"]:
         onnx.save(purifier(), str(folder / "models" / "purifier.onnx"))
     return seal(folder, fields)

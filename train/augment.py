@@ -18,7 +18,7 @@ Floats = npt.NDArray[np.float32]
 
 
 def random_warp(shape: tuple[int, int], how: Augmentation, rng: np.random.Generator) -> Floats:
-    """A 2×3 matrix: rotation, zoom, flips and shift about the image's centre."""
+    """A 2×3 matrix: rotation, shear, zoom, flips and shift about the image's centre."""
     height, width = shape
     angle = np.deg2rad(rng.uniform(-how.rotate, how.rotate))
     scale = 1.0 + rng.uniform(-how.zoom, how.zoom)
@@ -28,6 +28,8 @@ def random_warp(shape: tuple[int, int], how: Augmentation, rng: np.random.Genera
     if how.mirror:
         flips[0] *= rng.choice([-1.0, 1.0])
     turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    if how.shear:
+        turn = turn @ [[1, np.tan(np.deg2rad(rng.uniform(-how.shear, how.shear)))], [0, 1]]
     linear = turn * flips  # flips the columns: x and y of the source
     centre = np.array([(width - 1) / 2, (height - 1) / 2])
     shift = rng.uniform(-how.shift, how.shift, size=2) * (width, height)

@@ -94,12 +94,12 @@ def command(
     workers: int | None,
 ) -> None:
     """Train every network of a recipe, with out-of-fold predictions to judge them by."""
-    from train.recipe import load_recipe
+    from train.recipe_files import load_recipe
     from train.trainer import Machine, check_machine
     from train.weights import parse_weights
 
     recipe = load_recipe(recipe_name)
-    chosen = parse_weights(weights, _backbones(recipe))
+    chosen = parse_weights(weights, backbones(recipe))
     if pretrained is not None:
         recipe = recipe.model_copy(update={"pretrained": pretrained})
     machine = Machine(
@@ -111,18 +111,28 @@ def command(
 
 
 def prepare(
-    recipe: Recipe, data: tuple[Path, ...], out: Path, machine: Machine, split: str
+    recipe: Recipe,
+    data: tuple[Path, ...],
+    out: Path,
+    machine: Machine,
+    split: str,
+    beside: tuple[Path, ...] = (),
 ) -> Pipeline:
-    """Everything that can go wrong before the first network is trained."""
+    """Everything that can go wrong before the first network is trained.
+
+    `beside`: runs that may have done a part of it already.
+    """
+    from train.networks import check_frozen
     from train.pipeline import Pipeline
 
+    check_frozen(recipe, machine.weights)
     table = _open(data, recipe)
     _fetch_weights(out, recipe, machine)
     folds = _describe(out, recipe, table, machine, split)
-    return Pipeline(recipe, table, folds, out, machine)
+    return Pipeline(recipe, table, folds, out, machine, beside)
 
 
-def _backbones(recipe: Recipe) -> set[str]:
+def backbones(recipe: Recipe) -> set[str]:
     from train.networks import encoder_name
     from train.purification.perceptual import VGG
     from train.purifier_recipe import ModelPurifier

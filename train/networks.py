@@ -11,7 +11,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from runtime.specs import PreprocessSpec
+from runtime.errors import UsageError
+from runtime.specs import CHANNELS, PreprocessSpec
+from train.models.dilated_unet import DilatedUNet
 from train.models.locally_connected import LocallyConnected
 from train.models.mean import Mean
 from train.models.member import Member
@@ -22,6 +24,7 @@ from train.models.unet import UNet
 from train.models.zoome import ZooMe, build_zoome
 from train.purifier_recipe import ModelPurifier
 from train.recipe import (
+    DilatedUNetSpec,
     EncoderUNetSpec,
     MeanRecipe,
     PooledRecipe,
@@ -42,6 +45,19 @@ def from_hub(recipe: Recipe, weights: Mapping[str, Path], backbone: str | None) 
     """A file given by hand takes the hub's place; networks of our own are on no hub."""
     ours = backbone is None or backbone in OWN_TRUNKS
     return recipe.pretrained and not ours and backbone not in weights
+
+
+def check_frozen(recipe: Recipe, weights: Mapping[str, Path]) -> None:
+    """What stays as it is must be worth keeping."""
+    for name, member in recipe.members.items():
+        known = member.backbone in weights or from_hub(recipe, weights, member.backbone)
+        if member.frozen != "none" and not known:
+            raise UsageError(
+                f"The backbone of {name} stays frozen, but starts from random weights.",
+                got=f"frozen: {member.frozen}, {member.backbone} without weights",
+                expected="a backbone that has been trained before",
+                remedy=f"--weights {member.backbone}=FILE, or --pretrained",
+            )
 
 
 def fetch_weights(
@@ -72,9 +88,12 @@ def encoder_name(recipe: Recipe) -> str | None:
 
 def build_segmenter(recipe: Recipe, *, hub: bool = False) -> nn.Module:
     """`hub` fetches the encoder's ImageNet weights; without it they are random, or loaded later."""
-    network = segmenter_of(recipe).network
+    part = segmenter_of(recipe)
+    network, channels = part.network, CHANNELS[part.colour]
+    if isinstance(network, DilatedUNetSpec):
+        return DilatedUNet(network.width, channels)
     if not isinstance(network, EncoderUNetSpec):
-        return UNet(network.width, batch_norm=network.batch_norm)
+        return UNet(network.width, channels, batch_norm=network.batch_norm)
     import segmentation_models_pytorch as smp
 
     with hub_access(network.backbone, wanted=hub):
@@ -101,7 +120,7 @@ def encoder_of(net: nn.Module, network: SegmenterNetwork) -> tuple[nn.Module, st
 
 def segmenter_preprocess(recipe: Recipe) -> PreprocessSpec:
     part = segmenter_of(recipe)
-    return PreprocessSpec(size=part.size, mean=part.mean, std=part.std)
+    return PreprocessSpec(size=part.size, colour=part.colour, mean=part.mean, std=part.std)
 
 
 def build_purifier(recipe: Recipe) -> PurificationNet:

@@ -2,6 +2,7 @@
 
 segmenter, one a fold      → masks of images it has not seen
 purifiers, one a fold      → what they make of images they have not seen
+images of scarce classes   → generators, one set a fold → pictures that members see as well
 views cut by those masks   → members, one a fold → out-of-fold predictions
 all images                 → the segmenter and the members that ship
 out-of-fold predictions    → what joins the members, one a fold (for `export --fold K`), one of all
@@ -26,6 +27,7 @@ from train.stages.combining import Combining
 from train.stages.purifying import Purifying
 from train.stages.run import FINAL, Run
 from train.stages.segmenting import Segmenting
+from train.stages.synthesising import Synthesising
 from train.trainer import Machine
 
 
@@ -37,17 +39,23 @@ class Pipeline:
         folds: npt.NDArray[np.int64],
         out: Path,
         machine: Machine,
+        beside: tuple[Path, ...] = (),
     ) -> None:
-        self.table, self.folds = table, folds
-        self._run = run = Run(recipe, table, folds, out, machine)
+        self.recipe, self.table, self.folds = recipe, table, folds
+        self._run = run = Run(recipe, table, folds, out, machine, beside)
         self.segmenting = None if recipe.segmenter is None else Segmenting(run)
         self.purifying = None if recipe.purifier is None else Purifying(run, self.segmenting)
-        self.classifying = Classifying(run, self.segmenting, self.purifying)
+        synthesising = None if recipe.synthetic is None else Synthesising(run)
+        self.classifying = Classifying(run, self.segmenting, self.purifying, synthesising)
         self.combining = Combining(run, self.segmenting, self.classifying)
+
+    @property
+    def fold_parts(self) -> list[str]:
+        return self._run.fold_parts
 
     def run(self, final: bool = True) -> dict[str, Any]:
         """`final`: also the networks that ship, which no table is made of."""
-        parts = [*self._run.fold_parts, *([FINAL] if final else [])]
+        parts = [*self.fold_parts, *([FINAL] if final else [])]
         for stage in self._stages(parts):
             stage.forget_if_stale()
         if self.segmenting is not None:
@@ -57,7 +65,7 @@ class Pipeline:
         if self.purifying is not None:
             for part in parts:
                 self.purifying.train(part)
-        for member in self._run.recipe.members:
+        for member in self.recipe.members:
             for part in parts:
                 self.classifying.train(member, part)
         return self.combining.fit(parts)
@@ -69,6 +77,6 @@ class Pipeline:
                 yield self.segmenting.stage(part)
             if self.purifying is not None and self.purifying.model is not None:
                 yield self.purifying.stage(part)
-            for member in self._run.recipe.members:
+            for member in self.recipe.members:
                 yield self.classifying.stage(member, part)
         yield self.combining.stage(parts)

@@ -44,6 +44,22 @@ class OutOfFold:
                     + [f"{number:.7g}" for number in numbers]
                 )
 
+    @classmethod
+    def read(
+        cls, file: Path, table: Table, folds: npt.NDArray[np.int64], names: tuple[str, ...]
+    ) -> OutOfFold:
+        """What `write` wrote of the same table."""
+        with file.open(newline="", encoding="utf-8") as text:
+            rows = list(csv.DictReader(text))
+        assert tuple(row["id"] for row in rows) == table.ids
+
+        def column(name: str) -> list[float]:
+            return [float(row[name]) for row in rows]
+
+        members = [[column(f"members.{name}.{c}") for c in table.classes] for name in names]
+        together = [column(f"p.{c}") for c in table.classes]
+        return cls(table, folds, names, np.array(members).transpose(2, 0, 1), np.array(together).T)
+
     def figures(self) -> dict[str, object]:
         """AUC of the ensemble, of the plain mean and of each member; overall and by split."""
         everyone = np.arange(len(self.table))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from runtime.specs import Pixels, Spec
+from runtime.specs import Pixels, Spec, ViewSpec
 
 Count = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(gt=0)]
@@ -59,3 +60,22 @@ class ModelPurifier(Spec):
 
 
 PurifierRecipe = Annotated[ClassicalPurifier | ModelPurifier, Field(discriminator="method")]
+
+
+class Purification(Spec):
+    """A recipe's part in it."""
+
+    purifier: PurifierRecipe | None = None
+    purify_at: PurifyAt = "training"
+
+    @property
+    def purifies_always(self) -> bool:
+        return self.purifier is not None and self.purify_at == "always"
+
+    def check_sources(self, views: Mapping[str, ViewSpec], looked_at: Iterable[str]) -> None:
+        """That what is looked at is made, and what is made looked at."""
+        for name, view in views.items():
+            if view.source == "purified" and not self.purifies_always:
+                raise ValueError(f"views.{name}.source is 'purified': nothing makes that here")
+        if self.purifies_always and all(views[name].source == "frame" for name in looked_at):
+            raise ValueError("purify_at is 'always', but no member's view has `source: purified`")

@@ -1,35 +1,33 @@
 """A recipe: one YAML file that says how a published system, or ours, is built and trained.
 
-`dermedge train --recipe NAME` reads train/recipes/NAME.yaml; a path to a YAML file does as well.
 Every field is checked and an unknown one is an error, so a misspelt learning rate cannot pass.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.resources import files
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
-from runtime.errors import UsageError
 from runtime.metadata import MetadataSpec
-from runtime.specs import Fraction, Pixels, Spec, ViewSpec
-from train.purifier_recipe import PurifierRecipe, PurifyAt
+from runtime.specs import Colour, Fraction, Pixels, Spec, ViewSpec, check_channels
+from train.purifier_recipe import Purification
 
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 # Becomes a folder of the run, a file of the bundle and a column of oof.csv.
 Plain = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_\-]{0,59}$")]
 Frozen = Literal["none", "trunk", "all_but_last_block"]
+Choice = Literal["loss", "balanced_accuracy"]
+HeatMap = Literal["visual_backprop", "activations"]
 
 
 class Augmentation(Spec):
     """Random changes to a training image, drawn anew each epoch. Zero or false leaves one out."""
 
     rotate: Annotated[float, Field(ge=0, le=180)] = 0.0  # degrees either way
+    shear: Annotated[float, Field(ge=0, lt=90)] = 0.0  # degrees either way
     flip: bool = False  # left-right and up-down, each one time in two
     shift: Fraction = 0.0  # of the side, along each axis
     mirror: bool = False  # left-right alone
@@ -51,25 +49,54 @@ class Focal(Spec):
     gamma: Annotated[float, Field(ge=0)] = 2.0
 
 
-class Training(Spec):
+class Course(Spec):
     """How long and how fast. The device-dependent part (precision, GPUs) is on the command line."""
 
     epochs: Count
     batch: Count = 32
-    optimizer: Literal["adam", "adamw"] = "adam"
     rate: Positive = 1e-4
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    schedule: Literal["constant", "cosine", "plateau", "cyclical"] = "constant"
-    patience: Count | None = None  # early stopping, on a part of the training images
-    stop_fraction: Fraction = 0.1  # how many images that part is
-    class_weights: Literal["none", "sqrt", "balanced"] = "none"  # inverse frequency, or its root
-    focal: Focal | None = None  # null: cross-entropy
+    patience: Count | None = None  # end after so many epochs without a better one
+    stop_fraction: Fraction = 0.1  # how many of the training images are set aside to judge by
     augmentation: Augmentation = Augmentation()
+
+    @property
+    def choice(self) -> Choice | None:
+        """By what the best epoch is found; null: the last is taken."""
+        return None if self.patience is None else "loss"
 
     @property
     def watches(self) -> bool:
         """Whether a part of the training images is set aside to see how it goes."""
-        return self.patience is not None or self.schedule in ("plateau", "cyclical")
+        return self.choice is not None
+
+
+class Training(Course):
+    """Of a network that is told what is right."""
+
+    optimizer: Literal["adam", "adamw"] = "adam"
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    schedule: Literal["constant", "cosine", "plateau", "cyclical"] = "constant"
+    # Which epoch's weights are kept, judged on a part of the training images that is set aside.
+    # Null: the last epoch's, or with `patience` the one of the least loss.
+    choose: Choice | None = None
+    sampling: Literal["natural", "balanced"] = "natural"  # rarer classes repeated in an epoch
+    # Inverse frequency, its root, or each class's own (1 where none is given).
+    class_weights: Literal["none", "sqrt", "balanced"] | dict[str, Positive] = "none"
+    focal: Focal | None = None  # null: cross-entropy
+
+    @property
+    def choice(self) -> Choice | None:
+        return self.choose or super().choice
+
+    @property
+    def watches(self) -> bool:
+        return super().watches or self.schedule in ("plateau", "cyclical")
+
+    @model_validator(mode="after")
+    def _frequency_counts_once(self) -> Training:
+        if self.sampling == "balanced" and self.class_weights in ("sqrt", "balanced"):
+            raise ValueError("sampling is balanced: class_weights by frequency would do it twice")
+        return self
 
 
 class UNetSpec(Spec):
@@ -97,7 +124,26 @@ class EncoderUNetSpec(Spec):
         return f"U-Net on {self.backbone}"
 
 
-SegmenterNetwork = Annotated[UNetSpec | EncoderUNetSpec, Field(discriminator="kind")]
+class DilatedUNetSpec(Spec):
+    """The U-Net of Bisla et al.: unpadded, dilated at the bottom, `width` channels at the top."""
+
+    kind: Literal["dilated_unet"] = "dilated_unet"
+    width: Count = 64
+
+    @property
+    def described(self) -> str:
+        return f"U-Net, dilated, width {self.width}"
+
+    @staticmethod
+    def takes(side: int) -> bool:
+        """Whether each of three pools finds an even number of rows, and something is left below:
+        a step of the lowest map is eight of the image, and it starts with one at 228."""
+        return side >= 228 and (side - 228) % 8 == 0
+
+
+SegmenterNetwork = Annotated[
+    UNetSpec | EncoderUNetSpec | DilatedUNetSpec, Field(discriminator="kind")
+]
 
 SegmenterLoss = Literal["bce_dice", "bce", "dice"]  # cross-entropy of each pixel, Dice, their sum
 
@@ -105,15 +151,25 @@ SegmenterLoss = Literal["bce_dice", "bce", "dice"]  # cross-entropy of each pixe
 class SegmenterRecipe(Spec):
     network: SegmenterNetwork
     size: tuple[Pixels, Pixels]
-    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    colour: Colour = "rgb"
+    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
+    std: tuple[Positive, ...] = (0.229, 0.224, 0.225)
     threshold: Fraction = 0.5
     fill_holes: bool = True
     loss: SegmenterLoss = "bce_dice"
     training: Training
 
     @model_validator(mode="after")
-    def _size_can_be_halved(self) -> SegmenterRecipe:
+    def _network_takes_the_image(self) -> SegmenterRecipe:
+        check_channels(self.colour, self.mean, self.std)
+        if isinstance(self.network, EncoderUNetSpec) and self.colour != "rgb":
+            raise ValueError(f"a timm encoder takes rgb, and colour is {self.colour}")
+        if isinstance(self.network, DilatedUNetSpec):
+            if not all(map(self.network.takes, self.size)):
+                raise ValueError(
+                    f"the sides of {list(self.size)} are not 228 and a multiple of 8, as 380 is"
+                )
+            return self
         step = 2**5 if isinstance(self.network, EncoderUNetSpec) else 2**4
         if any(side % step for side in self.size):
             raise ValueError(f"the sides of {list(self.size)} are no multiples of {step}")
@@ -144,6 +200,7 @@ class PooledRecipe(_Classifier):
     se_width: Count | None = 128  # null: no SE block
     features: Count | None = 128  # null: what was pooled goes to the classes as it is
     dropout: Fraction = 0.0
+    heatmap: HeatMap = "visual_backprop"  # what shows where it looks; activations: the last layer's
 
     @property
     def described(self) -> str:
@@ -236,7 +293,21 @@ CombinerChoice = Annotated[
 ]
 
 
-class Recipe(Spec):
+class SyntheticRecipe(Spec):
+    """Pictures of scarce classes, made by DCGANs, that members are trained on beside the real ones.
+
+    Coupled, all classes of the recipe share layers; else each that is made has a GAN of its own.
+    """
+
+    kind: Literal["dcgan", "coupled_dcgan"] = "dcgan"
+    latent: Count = 10
+    width: Count = 8  # channels of the last map before the picture
+    size: Literal[32, 64, 128, 256] = 256
+    images: Annotated[dict[Plain, Count], Field(min_length=1)]  # how many of which class
+    training: Course
+
+
+class Recipe(Purification):
     name: str
     about: str
     intended_use: str
@@ -251,8 +322,7 @@ class Recipe(Spec):
     members: Annotated[dict[Plain, MemberRecipe], Field(min_length=1)]
     metadata: MetadataSpec | None = None  # what networks may be told of the patient
     training: Training
-    purifier: PurifierRecipe | None = None  # how hair and rulers are taken off
-    purify_at: PurifyAt = "training"
+    synthetic: SyntheticRecipe | None = None
     ensemble: CombinerChoice | None = LocallyConnectedRecipe()  # null: the one member decides
 
     @model_validator(mode="after")
@@ -264,18 +334,41 @@ class Recipe(Spec):
             if name in ("segmenter", "purifier", "ensemble"):
                 raise ValueError(f"members.{name} has the name of another part of the system")
         for name, view in self.views.items():
-            if view.source == "purified" and not self.purifies_always:
-                raise ValueError(f"views.{name}.source is 'purified': nothing makes that here")
             if view.shows_lesion and self.segmenter is None:
                 raise ValueError(f"views.{name} shows the lesion, but segmenter is null")
-        sources = {self.views[member.view].source for member in self.members.values()}
-        if self.purifies_always and "purified" not in sources:
-            raise ValueError("purify_at is 'always', but no member's view has `source: purified`")
+        self.check_sources(self.views, [member.view for member in self.members.values()])
         if len(set(self.classes)) != len(self.classes):
             raise ValueError("classes has a name twice")
         for name in (*self.positive, self.score):
             if name not in self.classes:
                 raise ValueError(f"{name!r} is not one of the classes {', '.join(self.classes)}")
+        return self
+
+    @model_validator(mode="after")
+    def _made_pictures_fit(self) -> Recipe:
+        """What is made is a picture of a whole frame, of nobody, with no mask."""
+        if self.synthetic is None:
+            return self
+        for name in self.synthetic.images:
+            if name not in self.classes:
+                raise ValueError(f"synthetic.images.{name} is not one of the classes")
+        for name, member in self.members.items():
+            if self.views[member.view].shows_lesion:
+                raise ValueError(
+                    f"members.{name} looks at the lesion: synthetic pictures have none"
+                )
+            if isinstance(member, ZooMeRecipe) and member.metadata:
+                raise ValueError(f"members.{name} takes metadata: synthetic pictures are of nobody")
+        return self
+
+    @model_validator(mode="after")
+    def _weighted_classes_are_there(self) -> Recipe:
+        for training in (self.training, *map(self.training_of, self.members)):
+            weights = training.class_weights
+            for name in weights if isinstance(weights, dict) else ():
+                if name not in self.classes:
+                    known = ", ".join(self.classes)
+                    raise ValueError(f"class_weights has {name!r}, the classes are {known}")
         return self
 
     @model_validator(mode="after")
@@ -301,100 +394,5 @@ class Recipe(Spec):
                 raise ValueError(f"members.{name} decides between two classes, the positive first")
         return self
 
-    @property
-    def purifies_always(self) -> bool:
-        return self.purifier is not None and self.purify_at == "always"
-
     def training_of(self, member: str) -> Training:
         return self.members[member].training or self.training
-
-
-def shipped_recipes() -> list[str]:
-    """Names of the recipes in train/recipes."""
-    names = [entry.name for entry in files("train").joinpath("recipes").iterdir()]
-    return sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))
-
-
-def load_recipe(name: str) -> Recipe:
-    """A shipped recipe by its name, or any YAML file by its path; NAME/VARIANT is one of its
-    variants."""
-    if Path(name).is_file():
-        return parse_recipe(_read(Path(name)), name)
-    shipped, _, variant = name.partition("/")
-    if shipped in shipped_recipes():
-        text = (files("train") / "recipes" / f"{shipped}.yaml").read_text(encoding="utf-8")
-    else:
-        raise UsageError(
-            "There is no such recipe.",
-            got=name,
-            expected=", ".join(shipped_recipes()) + ", or the path of a YAML file",
-            remedy="copy a shipped recipe, change it, and give its path",
-        )
-    return parse_recipe(text, name, variant)
-
-
-def _read(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as exc:
-        raise UsageError("The recipe cannot be read.", got=f"{file}: {exc}") from exc
-
-
-def parse_recipe(text: str, where: str, variant: str = "") -> Recipe:
-    try:
-        fields = yaml.safe_load(text)
-        return Recipe.model_validate(_varied(fields, variant, where))
-    except yaml.YAMLError as exc:
-        raise UsageError(f"Recipe {where} is not valid YAML.", got=exc) from exc
-    except ValidationError as exc:
-        problems = [f"{_place(error['loc']) or 'recipe'}: {error['msg']}" for error in exc.errors()]
-        raise UsageError(
-            f"Recipe {where} does not fit the schema.",
-            got="; ".join(problems),
-            remedy="Compare it with train/recipes/ding.yaml.",
-        ) from exc
-
-
-def _varied(fields: Any, variant: str, where: str) -> Any:
-    """The recipe's fields with those of one of its `variants` in their places."""
-    if not isinstance(fields, dict):
-        return fields
-    variants: dict[str, dict[str, Any]] = fields.pop("variants", None) or {}
-    if not variant:
-        return fields
-    if variant not in variants:
-        raise UsageError(
-            "The recipe has no such variant.",
-            got=where,
-            expected=", ".join(variants) or "no variant: it has none",
-            remedy="name one of them behind the slash, or leave slash and variant out",
-        )
-    name = f"{fields.get('name', '')}-{variant}"
-    varied = _merged(fields, variants[variant]) | {"name": name}
-    members = varied.get("members") or {}  # a variant takes one out by a null
-    return varied | {"members": {name: own for name, own in members.items() if own is not None}}
-
-
-def _merged(fields: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    """What both have, field by field; a part of another kind takes the place of what was there."""
-    both = dict(fields)
-    for name, value in other.items():
-        known = both.get(name)
-        if isinstance(known, dict) and isinstance(value, dict) and _of_one_kind(known, value):
-            both[name] = _merged(known, value)
-        else:
-            both[name] = value
-    return both
-
-
-def _of_one_kind(known: dict[str, Any], value: dict[str, Any]) -> bool:
-    return "kind" not in value or value["kind"] == known.get("kind")
-
-
-def _place(loc: tuple[int | str, ...]) -> str:
-    """Where in the file: without the kind of a part, which pydantic puts behind its name."""
-    parts = [str(part) for part in loc]
-    kind = {"members": 2, "ensemble": 1}.get(parts[0] if parts else "")
-    if kind is not None and len(parts) > kind:
-        del parts[kind]
-    return ".".join(parts)

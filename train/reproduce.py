@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runtime.command import Verb
-from train.reproducing.published import TABLES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from train.pipeline import Pipeline
     from train.recipe import Recipe
-    from train.reproducing.published import PaperTable, Row
-    from train.trainer import Machine
+    from train.reproducing.tables import PaperTable, Row
 
 EPILOG = """\b
 Examples:
@@ -25,11 +26,13 @@ Examples:
 
 Rows that are done are not trained again: a run that was stopped goes on with the same command.
 """
+PAPERS = ("bhardwaj", "bisla", "ding", "goel", "zoome")
 NOT_RUN = "–"
+VALIDATION = "validation"
 
 
 @click.command("reproduce", cls=Verb, epilog=EPILOG)
-@click.argument("name", type=click.Choice(list(TABLES)))
+@click.argument("name", type=click.Choice(PAPERS))
 @click.option(
     "--data", required=True, multiple=True, type=click.Path(path_type=Path), help="As with train."
 )
@@ -60,84 +63,104 @@ def command(
     workers: int | None,
 ) -> None:
     """Train what a paper's tables compare, and print its figures beside ours."""
+    from train.fit import backbones, prepare
+    from train.reproducing.papers import TABLES
     from train.trainer import Machine, check_machine
     from train.weights import parse_weights
 
-    recipes = {row.what: _recipe(name, row, light) for table in TABLES[name] for row in table.rows}
-    known = [recipe for recipe in recipes.values() if recipe is not None]
-    backbones = {member.backbone for recipe in known for member in recipe.members.values()}
+    tables = [table for table in TABLES[name] if any(_variants(r, light) for r in table.rows)]
+    chosen = [_variants(row, light) for table in tables for row in table.rows]
+    recipes = {variant: _recipe(name, variant) for variants in chosen for variant in variants}
     machine = Machine(
         devices=devices,
-        weights=parse_weights(weights, backbones),
+        weights=parse_weights(weights, set().union(*map(backbones, recipes.values()))),
         workers=min((os.cpu_count() or 1) - 1, 8) if workers is None else workers,
     )
     check_machine(machine)
-    found = [_rerun(table, recipes, data, out, machine, split) for table in TABLES[name]]
-    (out / "tables.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    text = "\n".join(_as_text(table) for table in found)
-    (out / "tables.md").write_text(text, encoding="utf-8")
-    click.echo(text)
+    runs: dict[str, Pipeline] = {}
+
+    def run_of(variant: str) -> Pipeline:
+        """What an earlier variant trained with the same inputs is not trained again."""
+        if variant not in runs:
+            beside = tuple(out / recipes[other].name for other in runs)
+            recipe = recipes[variant]
+            runs[variant] = prepare(recipe, data, out / recipe.name, machine, split, beside)
+            runs[variant].run(final=False)
+        return runs[variant]
+
+    found = []
+    for table in tables:
+        found.append(_rerun(table, light, run_of, split))
+        (out / "tables.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        (out / "tables.md").write_text("\n".join(map(_as_text, found)), encoding="utf-8")
+        click.echo(_as_text(found[-1]))
 
 
-def _recipe(name: str, row: Row, light: bool) -> Recipe | None:
-    from train.recipe import load_recipe
+def _variants(row: Row, light: bool) -> tuple[str, ...]:
+    return row.light if light else row.variants
 
-    variant = row.light if light else row.variant
-    if variant is None:
-        return None
+
+def _recipe(name: str, variant: str) -> Recipe:
+    from train.recipe_files import load_recipe
+
     return load_recipe(f"{name}/{variant}" if variant else name)
 
 
 def _rerun(
-    table: PaperTable,
-    recipes: dict[str, Recipe | None],
-    data: tuple[Path, ...],
-    out: Path,
-    machine: Machine,
-    split: str,
+    table: PaperTable, light: bool, run_of: Callable[[str], Pipeline], split: str
 ) -> dict[str, Any]:
     rows = []
     for row in table.rows:
-        recipe = recipes[row.what]
-        ours, differs = (
-            ({}, row.note) if recipe is None else _ours(row, recipe, data, out, machine, split)
-        )
-        rows.append({"what": row.what, "paper": row.paper, "ours": ours, "differs": differs})
+        variants = _variants(row, light)
+        told: dict[str, Any] = {"what": row.what, "paper": row.paper, "differs": row.note}
+        rows.append(told | (_ours(table, row, variants, run_of, split) if variants else {}))
     return {"title": table.title, "columns": list(table.columns), "rows": rows}
 
 
 def _ours(
-    row: Row, recipe: Recipe, data: tuple[Path, ...], out: Path, machine: Machine, split: str
-) -> tuple[dict[str, str], str]:
-    from train.fit import prepare
-    from train.reproducing.by_fold import by_fold
+    table: PaperTable,
+    row: Row,
+    variants: tuple[str, ...],
+    run_of: Callable[[str], Pipeline],
+    split: str,
+) -> dict[str, Any]:
+    """`validation`: of the images a publisher calls so, should there be some."""
+    import numpy as np
 
-    place = out / recipe.name
-    pipeline = prepare(recipe, data, place, machine, split)
-    pipeline.run(final=False)
-    said = pipeline.classifying.out_of_fold(row.without)
-    table = pipeline.table
-    code = recipe.classes.index(recipe.score)
-    figures = by_fold(said[:, 0, code], table.targets == code, pipeline.folds)
+    runs = [run_of(variant) for variant in variants]
+    images = runs[0].table
+    chosen = np.array([sample.split == VALIDATION for sample in images])
+    found: dict[str, Any] = {"ours": table.judge(runs, row, np.ones(len(images), dtype=bool))}
+    if chosen.any() and not chosen.all():
+        found["validation"] = table.judge(runs, row, chosen)
+    differs = "; ".join(dict.fromkeys(_differs(run, split) for run in runs))
+    return found | {"differs": "; ".join(filter(None, [row.note, differs]))}
+
+
+def _differs(run: Pipeline, split: str) -> str:
+    recipe, table = run.recipe, run.table
+    looks = {f"{own.backbone} at {own.size[1]} × {own.size[0]}" for own in recipe.members.values()}
     counts = ", ".join(f"{count} {label}" for label, count in table.counts().items())
-    (member,) = recipe.members.values()
-    differs = [
-        row.note,
-        f"{member.backbone} at {member.size[1]} × {member.size[0]}",
-        "from ImageNet" if recipe.pretrained else "from random weights",
-        f"{recipe.folds} folds by {'patient' if split == 'patient' else 'image'}",
-        f"{table.name}: {counts}",
-    ]
-    return {name: str(value) for name, value in figures.items()}, "; ".join(filter(None, differs))
+    return "; ".join(
+        [
+            ", ".join(sorted(looks)),
+            "from ImageNet" if recipe.pretrained else "from random weights",
+            f"{recipe.folds} folds by {'patient' if split == 'patient' else 'image'}",
+            f"{table.name}: {counts}",
+        ]
+    )
 
 
 def _as_text(table: dict[str, Any]) -> str:
-    columns = table["columns"]
-    head = ["", *(f"{name}, {whose}" for name in columns for whose in ("paper", "ours")), "ours is"]
+    """A column of the paper's beside ours, and once more ours on the validation images alone."""
+    columns, rows = table["columns"], table["rows"]
+    whose = ["paper", "ours"]
+    whose += [VALIDATION] if any(row.get(VALIDATION) for row in rows) else []
+    head = ["", *(f"{name}, {one}" for name in columns for one in whose), "ours is"]
     lines = [f"## {table['title']}", "", _line(head), _line(["---"] * len(head))]
-    for row in table["rows"]:
-        pairs = [row[whose].get(name, NOT_RUN) for name in columns for whose in ("paper", "ours")]
-        lines.append(_line([row["what"], *pairs, row["differs"] or "not run"]))
+    for row in rows:
+        figures = [row.get(one, {}).get(name, NOT_RUN) for name in columns for one in whose]
+        lines.append(_line([row["what"], *figures, row["differs"] or "not run"]))
     return "\n".join(lines) + "\n"
 
 

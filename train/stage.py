@@ -49,6 +49,14 @@ class Stage:
         (self.folder / STAMP).unlink(missing_ok=True)
         write_json(self.folder / BEGUN, {"key": self.key})
 
+    def adopt(self, folder: Path) -> bool:
+        """Take another run's result of the same inputs, if that is there, by hard links."""
+        if not Stage(folder, self.key).done:
+            return False
+        shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.copytree(folder, self.folder, copy_function=_linked)
+        return True
+
     def finish(self, facts: dict[str, Any] | None = None) -> None:
         write_json(self.folder / STAMP, {"key": self.key, **(facts or {})})
 
@@ -60,6 +68,13 @@ class Stage:
             return str(json.loads((self.folder / name).read_text(encoding="utf-8"))["key"])
         except (OSError, ValueError, KeyError):
             return None
+
+
+def _linked(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another disk, or one that knows no links
+        shutil.copy2(source, target)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -4,7 +4,7 @@ by a focal loss."""
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import lightning
@@ -18,12 +18,19 @@ from train.recipe import Focal, SegmenterLoss, Training
 from train.schedules import schedule
 
 
-class Task(lightning.LightningModule, ABC):
-    """Optimiser, schedule and logging, the same for every network."""
+class Trained(lightning.LightningModule):
+    """`model` is what is kept of it."""
 
-    def __init__(self, model: nn.Module, training: Training) -> None:
+    def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+class Task(Trained, ABC):
+    """Optimiser, schedule and logging, the same for every network that is told what is right."""
+
+    def __init__(self, model: nn.Module, training: Training) -> None:
+        super().__init__(model)
         self.training_recipe = training
 
     def train(self, mode: bool = True) -> Task:
@@ -104,6 +111,7 @@ class MemberTask(Task):
         self.head_rate, self.positive = head_rate, tuple(positive)
         self.class_weights: torch.Tensor | None
         self.register_buffer("class_weights", weights, persistent=False)
+        self.found: list[torch.Tensor] = []  # of each batch, by class: found, and all there are
 
     def groups(self) -> list[dict[str, Any]]:
         trunk = list(cast("Member", self.model).trunk.parameters())
@@ -114,13 +122,32 @@ class MemberTask(Task):
             {"params": head, "lr": self.training_recipe.rate * self.head_rate},
         ]
 
-    def loss(self, given: Any, targets: torch.Tensor) -> torch.Tensor:
+    def logits(self, given: Any) -> torch.Tensor:
         images, *known = given if isinstance(given, (list, tuple)) else (given,)
         logits, _ = self.model(images.contiguous(memory_format=torch.channels_last), *known)
+        return logits.float()
+
+    def loss(self, given: Any, targets: torch.Tensor) -> torch.Tensor:
+        return self.loss_of(self.logits(given), targets)
+
+    def loss_of(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         focal = self.training_recipe.focal
         if focal is None:
-            return functional.cross_entropy(logits.float(), targets, weight=self.class_weights)
-        return focal_loss(logits.float(), targets, focal, self.positive)
+            return functional.cross_entropy(logits, targets, weight=self.class_weights)
+        return focal_loss(logits, targets, focal, self.positive)
+
+    def validation_step(self, batch: Any, _: int) -> None:
+        given, targets = batch
+        logits = self.logits(given)
+        self.log("stop_loss", self.loss_of(logits, targets), prog_bar=True, sync_dist=True)
+        self.found.append(found_of_each(logits, targets))
+
+    def on_validation_epoch_end(self) -> None:
+        """Over all images and processes at once: a batch may lack a class."""
+        if self.found:
+            counts = self.trainer.strategy.reduce(torch.stack(self.found).sum(0), reduce_op="sum")
+            self.found.clear()
+            self.log("stop_balanced_accuracy", balanced_accuracy(counts), prog_bar=True)
 
 
 def focal_loss(
@@ -133,11 +160,29 @@ def focal_loss(
     return -(alpha * (1 - said.exp()) ** how.gamma * said).mean()
 
 
-def class_weights(targets: list[int], classes: int, how: str) -> torch.Tensor | None:
-    """Inverse class frequency, or its square root, with a mean of one over the images."""
+def found_of_each(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """By class: how many images of it were taken for it, and how many there are."""
+    classes = logits.shape[1]
+    right = targets[logits.argmax(dim=1) == targets]
+    return torch.stack([torch.bincount(each, minlength=classes) for each in (right, targets)])
+
+
+def balanced_accuracy(counts: torch.Tensor) -> torch.Tensor:
+    """The mean over the classes that there are images of."""
+    found, there = counts.double()
+    return (found[there > 0] / there[there > 0]).mean()
+
+
+def class_weights(
+    targets: list[int], classes: Sequence[str], how: str | Mapping[str, float]
+) -> torch.Tensor | None:
+    """As given by name, or by frequency: its inverse, or the root of that, with a mean of one over
+    the images."""
     if how == "none":
         return None
-    counts = torch.bincount(torch.tensor(targets), minlength=classes).double()
+    if not isinstance(how, str):
+        return torch.tensor([how.get(name, 1.0) for name in classes])
+    counts = torch.bincount(torch.tensor(targets), minlength=len(classes)).double()
     weights = counts.sum() / counts.clamp_min(1)
     if how == "sqrt":
         weights = weights.sqrt()

@@ -21,8 +21,8 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from runtime.errors import UsageError
-from train.recipe import Training
-from train.tasks import Task
+from train.recipe import Course
+from train.tasks import Trained
 
 WEIGHTS = "weights.safetensors"
 
@@ -51,10 +51,10 @@ class Machine:
 
 
 def train_network(
-    task: Task,
+    task: Trained,
     train_set: Dataset[Any],
     stop_set: Dataset[Any] | None,
-    training: Training,
+    training: Course,
     folder: Path,
     machine: Machine,
     seed: int,
@@ -62,15 +62,18 @@ def train_network(
 ) -> None:
     """Fit `task`, leave its best (or last) weights in `folder`."""
     lightning.seed_everything(seed, workers=True, verbose=False)
-    patient = stop_set is not None and training.patience is not None
+    watched = training.choice is not None and stop_set is not None
+    best_is = "min" if training.choice == "loss" else "max"
     # `last` is what a killed training resumes from. With save_top_k=0 there would not be one.
     checkpoints = ModelCheckpoint(
-        folder, filename="best" if patient else "last", save_last=patient,
-        monitor="stop_loss" if patient else None, enable_version_counter=False,
+        folder, filename="best" if watched else "last", save_last=watched, mode=best_is,
+        monitor=f"stop_{training.choice}" if watched else None, enable_version_counter=False,
     )  # fmt: skip
     callbacks: list[Any] = [checkpoints, Progress(label)]
-    if patient:
-        callbacks.append(EarlyStopping("stop_loss", patience=training.patience or 0))
+    if watched and training.patience is not None:
+        callbacks.append(
+            EarlyStopping(f"stop_{training.choice}", patience=training.patience, mode=best_is)
+        )
     last = folder / "last.ckpt"
     # A process that gets fewer images than a batch would drop them all, and train nothing.
     share = len(train_set) // machine.devices  # type: ignore[arg-type]

@@ -74,6 +74,15 @@ def view_at(
     return _cached(stage, (len(samples), *size, 3), f"crops at {size[1]}×{size[0]}", render)
 
 
+def made_at(pictures: Bytes, view: ViewSpec, size: tuple[int, int], stage: Stage) -> Bytes:
+    """The same view of pictures that are no photographs and lie in no file."""
+
+    def render(i: int) -> Bytes:
+        return _rounded(cut_view(pictures[i], view, None), size)
+
+    return _cached(stage, (len(pictures), *size, 3), f"pictures at {size[1]}×{size[0]}", render)
+
+
 def frame_of(sample: Sample, mask: Bytes | None) -> tuple[Image, Lesion | None]:
     frame = _frame(sample)
     return frame, None if mask is None else find_lesion(mask, *frame.shape[:2])

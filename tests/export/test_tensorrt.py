@@ -21,7 +21,7 @@ from runtime.bundle_files import LoadedBundle
 from runtime.errors import BackendError
 from runtime.half import to_half
 from tests.calibration.quantising.conv_bundle import quantised
-from train.recipe import load_recipe
+from train.recipe_files import load_recipe
 
 pytestmark = pytest.mark.slow
 

@@ -3,35 +3,20 @@
 from __future__ import annotations
 
 import csv
-import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-import yaml
-from click.testing import CliRunner
 
-from calibration.quantize import command as quantize
-from export.make_bundle import command as export
-from runtime.build import command as build
 from runtime.bundle_files import LoadedBundle, load_bundle
 from runtime.chain import open_chain
-from runtime.infer import command as infer
 from tests.bundle_factory import picture
+from tests.export.whole_system import images_of, make_system, run_in_eight_bits
 from tests.train.test_recipe import zoome
-from tests.train.tiny import write_data
-from train.fit import command as train
 
 pytestmark = pytest.mark.slow
 
 SEX = {"kind": "category", "name": "sex", "categories": ["female", "male"]}
-
-
-def run(command: Any, *words: object) -> str:
-    done = CliRunner().invoke(command, [str(word) for word in words])
-    assert done.exit_code == 0, done.output
-    return done.output
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +26,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     fields = zoome()
     fields["metadata"]["fields"].append(SEX)
     fields["training"] |= {"focal": {}, "augmentation": {"crop": 0.2, "rotate": 30, "mirror": True}}
-    (place / "tiny.yaml").write_text(yaml.safe_dump(fields), encoding="utf-8")
-    write_data(place / "data")
-    run(train, "--recipe", place / "tiny.yaml", "--data", place / "data", "--out", place / "run")
-    run(export, "--run", place / "run", "--out", place / "bundle")
+    make_system(place, fields)
     return place
 
 
@@ -86,21 +68,10 @@ def test_what_is_known_of_the_patient_counts(bundle: LoadedBundle) -> None:
 def test_in_eight_bits_and_built(
     place: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    pytest.importorskip("tensorrt_rtx", reason="needs TensorRT-RTX: pip install 'dermedge[rtx]'")
-    images = place / "data" / "ISIC-2017_Training_Data"
-    eight = tmp_path / "bundle8"
-    words = ["--bundle", place / "bundle", "--images", images, "--out", eight, "--count", 4]
-    run(quantize, *words, "--method", "minmax", "--budget", 1, "--backend", "openvino")
-    monkeypatch.setenv("DERMEDGE_CACHE", str(tmp_path / "cache"))
-    words = ["--bundle", eight, "--backend", "tensorrt_rtx", "--precision", "int8"]
-    assert "int8" in run(build, *words, "--batch", 4)
-    with (tmp_path / "patients.csv").open("w", encoding="utf-8") as file:
+    patients = tmp_path / "patients.csv"
+    with patients.open("w", encoding="utf-8") as file:
         file.write("source,age,sex\n")
-        file.writelines(f"{image.name},{60},female\n" for image in images.glob("*.jpg"))
-    words = ["--bundle", eight, "--folder", images, "--metadata", tmp_path / "patients.csv"]
-    run(infer, *words, "--backend", "openvino", "--out", tmp_path / "out")
-    lines = (tmp_path / "out" / "results.jsonl").read_text(encoding="utf-8").splitlines()
-    records = [json.loads(line) for line in lines]
-    assert len(records) == len(list(images.glob("*.jpg")))
+        file.writelines(f"{image.name},{60},female\n" for image in images_of(place).glob("*.jpg"))
+    records = run_in_eight_bits(place, monkeypatch, tmp_path, "--metadata", patients)
     assert all(record["metadata"]["age"] == 60 for record in records)
     assert np.isfinite([record["score"] for record in records]).all()

@@ -12,7 +12,7 @@ from train.recipe import Augmentation
 
 NOTHING = Augmentation()
 EVERYTHING = Augmentation(
-    rotate=180, flip=True, shift=0.1, zoom=0.2,
+    rotate=180, flip=True, shift=0.1, zoom=0.2, shear=20,
     brightness=0.2, contrast=0.3, saturation=0.3, tint=0.1,
 )  # fmt: skip
 SEEDS = st.integers(0, 2**32)
@@ -23,6 +23,7 @@ AUGMENTATIONS = st.builds(
     flip=st.booleans(),
     shift=st.floats(0, 1),
     zoom=st.floats(0, 0.9),
+    shear=st.floats(0, 40),
     brightness=st.floats(0, 1),
     contrast=st.floats(0, 1),
     saturation=st.floats(0, 1),
@@ -105,6 +106,17 @@ def test_a_warp_stays_within_its_limits(
     centre = np.array([14.5, 19.5])
     moved = matrix @ [*centre, 1] - centre
     assert np.all(np.abs(moved) <= np.array([30, 40]) * shift + 1e-3)
+
+
+@given(SEEDS, st.floats(1, 60))
+def test_a_shear_leaves_rows_and_areas_alone(seed: int, shear: float) -> None:
+    how = Augmentation(shear=shear)
+    matrix = random_warp((40, 30), how, np.random.default_rng(seed)).astype(float)
+    assert np.linalg.det(matrix[:, :2]) == pytest.approx(1, abs=1e-5)
+    assert matrix[:, 0].tolist() == [1, 0]
+    assert abs(matrix[0, 1]) <= np.tan(np.deg2rad(shear)) + 1e-6
+    assert matrix[0, 1] != 0
+    np.testing.assert_allclose(matrix @ [14.5, 19.5, 1], [14.5, 19.5], atol=1e-4)
 
 
 def test_no_black_corners() -> None:

@@ -16,7 +16,8 @@ from train.models.se import SqueezeExcite
 from train.models.small_se import SmallSE
 from train.models.trunks import build_trunk
 from train.models.unet import LEVELS, UNet
-from train.recipe import Recipe, load_recipe
+from train.recipe import Recipe
+from train.recipe_files import load_recipe
 
 META = torch.device("meta")  # shapes without numbers: a network of 50 million weights in no time
 

@@ -74,7 +74,7 @@ def run(table: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
         monkeypatch.setattr(run_module, "train_network", stand_in)
         # An untrained segmenter's masks are anything: the experts' stand in for them.
-        experts = property(lambda segmenting: segmenting._expert_masks)
+        experts = property(lambda segmenting: segmenting.expert_masks)
         monkeypatch.setattr(Segmenting, "masks", experts)
         monkeypatch.setattr(metrics, "RESAMPLES", 10)
         folds = np.arange(len(table)) % 2

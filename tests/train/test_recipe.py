@@ -11,9 +11,14 @@ import yaml
 
 from runtime.errors import UsageError
 from tests.train.tiny import tiny_recipe
-from train.recipe import Recipe, load_recipe, parse_recipe, shipped_recipes
+from train.recipe import Recipe
+from train.recipe_files import load_recipe, parse_recipe, shipped_recipes
 
 Change = Callable[[dict[str, Any]], object]
+
+
+def made(**images: int) -> dict[str, Any]:
+    return {"images": images, "training": {"epochs": 1}}
 
 
 def refused(fields: object) -> UsageError:
@@ -72,11 +77,19 @@ def purifier(**own: Any) -> dict[str, Any]:
     return {"method": "model", "training": {"epochs": 1, "late_epochs": 1}} | own
 
 
+SEVEN = {"colour": "rgb_hsv_l", "mean": [0.5] * 7, "std": [0.5] * 7}
+ENCODER = {"kind": "encoder_unet", "backbone": "resnet18", "decoder": [8] * 5}
 BAD: list[tuple[str, Change]] = [
     ("training.epoch", lambda r: r["training"].update(epoch=3)),
     ("training.rate", lambda r: r["training"].update(rate=0)),
     ("training.optimizer", lambda r: r["training"].update(optimizer="sgd")),
     ("training.augmentation.rotation", lambda r: r["training"]["augmentation"].update(rotation=9)),
+    ("class_weights has 'mole'", lambda r: r["training"].update(class_weights={"mole": 2})),
+    (
+        "would do it twice",
+        lambda r: r["training"].update(sampling="balanced", class_weights="sqrt"),
+    ),
+    ("training.class_weights", lambda r: r["training"].update(class_weights={"nevus": 0})),
     ("members.first.view", lambda r: r["members"]["first"].update(view="hole")),
     ("members.first.sizes", lambda r: r["members"]["first"].update(sizes=[8, 8])),
     ("members.a/b", lambda r: r["members"].update({"a/b": r["members"]["first"]})),
@@ -84,16 +97,23 @@ BAD: list[tuple[str, Change]] = [
     ("members", lambda r: r.update(members={})),
     ("segmenter.network", lambda r: r["segmenter"].update(network={"kind": "vnet"})),
     ("segmenter", lambda r: r["segmenter"].update(size=[64, 72])),
+    ("rgb_hsv_l has 7 channels", lambda r: r["segmenter"].update(colour="rgb_hsv_l")),
+    ("228 and a multiple of 8", lambda r: r["segmenter"].update(network={"kind": "dilated_unet"})),
+    ("a timm encoder takes rgb", lambda r: r["segmenter"].update(SEVEN | {"network": ENCODER})),
     ("views.whole.source", lambda r: r["views"]["whole"].update(source="purified")),
     ("purify_at", lambda r: r.update(purifier={"method": "classical"}, purify_at="always")),
     ("purify_at", lambda r: r.update(purify_at="sometimes")),
-    ("purifier.classical.width", lambda r: r.update(purifier={"method": "classical", "width": 4})),
-    ("purifier.model.training", lambda r: r.update(purifier={"method": "model"})),
+    ("purifier.width", lambda r: r.update(purifier={"method": "classical", "width": 4})),
+    ("purifier.training", lambda r: r.update(purifier={"method": "model"})),
     ("no multiples of 64", lambda r: r.update(purifier=purifier(size=[96, 128]))),
     ("members.purifier", lambda r: r["members"].update(purifier=r["members"]["first"])),
     ("'melanom' is not one of the classes", lambda r: r.update(score="melanom")),
     ("'mole' is not one of the classes", lambda r: r.update(positive=["mole"])),
     ("classes has a name twice", lambda r: r["classes"].append("melanoma")),
+    ("members.second looks at the lesion", lambda r: r.update(synthetic=made(melanoma=9))),
+    ("synthetic.images.mole is not", lambda r: r.update(synthetic=made(mole=9))),
+    ("synthetic.images", lambda r: r.update(synthetic=made())),
+    ("synthetic.size", lambda r: r.update(synthetic=made(melanoma=9) | {"size": 100})),
     ("folds", lambda r: r.update(folds=1)),
     ("about", lambda r: r.pop("about")),
 ]
@@ -152,6 +172,48 @@ def zoome() -> dict[str, Any]:
     }
 
 
+def bhardwaj() -> dict[str, Any]:
+    """Three members without SE whose features are averaged, and a machine on them."""
+    fields = tiny_recipe()
+    member = {"view": "whole", "size": [64, 64], "se_width": None, "features": 16}
+    return fields | {
+        "classes": ["melanoma", "not_melanoma"],
+        "segmenter": None,
+        "views": {"whole": {"area": "frame"}},
+        "training": fields["training"] | {"schedule": "cyclical", "class_weights": "balanced"},
+        "members": {
+            "inception": {**member, "backbone": "resnet10t"},
+            "mobilenet": {**member, "backbone": "mobilenetv2_050"},
+            "deep_cnn": {**member, "backbone": "grouped_alexnet", "options": {"share": 0.1}},
+        },
+        "ensemble": {"kind": "svm"},
+    }
+
+
+def test_bhardwaj_is_the_paper() -> None:
+    recipe = load_recipe("bhardwaj")
+    assert [(m.backbone, m.size, m.se_width, m.features) for m in recipe.members.values()] == [
+        ("inception_v3", (299, 299), None, 128),
+        ("mobilenetv1_100", (224, 224), None, 128),
+        ("grouped_alexnet", (224, 224), None, 128),
+    ]
+    assert (recipe.ensemble.kind, recipe.ensemble.takes) == ("svm", "features")
+    assert recipe.folds == 5  # a split of 80:20 each
+    assert (recipe.training.epochs, recipe.training.optimizer) == (50, "adam")
+    assert (recipe.training.schedule, recipe.training.class_weights) == ("cyclical", "balanced")
+    eight = load_recipe("bhardwaj/eight")
+    assert len(eight.classes) == 8
+    assert list(load_recipe("bhardwaj/eight_cnn").members) == ["deep_cnn"]
+    assert load_recipe("bhardwaj/average").ensemble.kind == "mean"
+
+
+def test_features_are_averaged_only_where_they_are_alike() -> None:
+    for change in ({"features": 8}, {"features": None}):
+        fields = bhardwaj()
+        fields["members"]["mobilenet"] |= change
+        assert "same `features`" in refused(fields).got
+
+
 def test_zoome_is_the_paper() -> None:
     recipe = load_recipe("zoome")
     (member,) = recipe.members.values()
@@ -190,6 +252,7 @@ WRONG: list[tuple[Change, str]] = [
     (lambda f: f.update(metadata=None), "takes metadata"),
     (lambda f: f.update(positive=["benign"], score="benign"), "the positive first"),
     (lambda f: f["members"].update(other=dict(f["members"]["zoome"])), "several members"),
+    (lambda f: f.update(synthetic=made(melanoma=9)), "synthetic pictures are of nobody"),
     (lambda f: f["members"]["zoome"].update(kind="zoom"), "members.zoome"),
     (lambda f: f["members"]["zoome"].update(cut=3), "members.zoome.cut"),
     (lambda f: f["members"]["zoome"].update(frozen="trunk"), "has all to learn"),

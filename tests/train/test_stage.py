@@ -89,3 +89,27 @@ def test_json_is_replaced_whole(tmp_path: Path) -> None:
         write_json(file, {"a": object()})
     assert json.loads(file.read_text()) == {"a": 1}
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_what_another_run_did_with_the_same_inputs_is_taken(tmp_path: Path) -> None:
+    theirs = begun(tmp_path / "theirs", rate=1)
+    mine = Stage.of(tmp_path / "mine" / "stage", {"rate": 1})
+    assert not mine.adopt(theirs.folder)  # it is not done
+    theirs.finish({"auc": 0.5})
+    assert not Stage.of(tmp_path / "mine" / "stage", {"rate": 2}).adopt(theirs.folder)
+    assert not mine.adopt(tmp_path / "nobody")
+    assert mine.adopt(theirs.folder)
+    assert mine.facts() == theirs.facts()
+    assert (mine.folder / "last.ckpt").read_text() == "half"
+
+
+def test_what_was_taken_is_not_the_others_any_more(tmp_path: Path) -> None:
+    theirs = begun(tmp_path / "theirs", rate=1)
+    theirs.finish()
+    mine = Stage.of(tmp_path / "mine" / "stage", {"rate": 1})
+    mine.adopt(theirs.folder)
+    changed = begun(tmp_path / "mine", rate=2)
+    (changed.folder / "last.ckpt").write_text("mine")
+    changed.finish()
+    assert theirs.done
+    assert (theirs.folder / "last.ckpt").read_text() == "half"

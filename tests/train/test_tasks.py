@@ -14,7 +14,14 @@ from torch.nn import functional
 from train.models.member import Member
 from train.models.small_se import SmallSE
 from train.recipe import Focal, SegmenterLoss, Training
-from train.tasks import MemberTask, SegmenterTask, class_weights, focal_loss
+from train.tasks import (
+    MemberTask,
+    SegmenterTask,
+    balanced_accuracy,
+    class_weights,
+    focal_loss,
+    found_of_each,
+)
 
 TRAINING = Training(epochs=1)
 TARGETS = st.lists(st.integers(0, 3), min_size=1, max_size=60)
@@ -22,7 +29,7 @@ TARGETS = st.lists(st.integers(0, 3), min_size=1, max_size=60)
 
 @given(TARGETS, st.sampled_from(["sqrt", "balanced"]))
 def test_class_weights_favour_the_rare_and_average_to_one(targets: list[int], how: str) -> None:
-    weights = class_weights(targets, 4, how)
+    weights = class_weights(targets, "abcd", how)
     assert weights is not None
     counts = torch.bincount(torch.tensor(targets), minlength=4)
     assert bool((weights > 0).all())
@@ -36,7 +43,23 @@ def test_class_weights_favour_the_rare_and_average_to_one(targets: list[int], ho
 
 
 def test_no_class_weights() -> None:
-    assert class_weights([0, 0, 1], 2, "none") is None
+    assert class_weights([0, 0, 1], "ab", "none") is None
+
+
+def test_class_weights_by_name() -> None:
+    weights = class_weights([0, 0, 1], ("melanoma", "benign"), {"melanoma": 2})
+    assert weights is not None
+    assert weights.tolist() == [2, 1]
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=40))
+def test_balanced_accuracy_is_the_mean_of_what_is_found(cases: list[tuple[int, int]]) -> None:
+    targets, said = (torch.tensor(column) for column in zip(*cases, strict=True))
+    logits = functional.one_hot(said, 3).float()
+    halves = [slice(0, len(cases) // 2), slice(len(cases) // 2, None)]  # two batches
+    counts = sum(found_of_each(logits[half], targets[half]) for half in halves)
+    shares = [float((said[targets == c] == c).float().mean()) for c in set(targets.tolist())]
+    assert float(balanced_accuracy(counts)) == pytest.approx(sum(shares) / len(shares))
 
 
 def test_balanced_classes_weigh_the_same_in_the_loss() -> None:
@@ -46,7 +69,7 @@ def test_balanced_classes_weigh_the_same_in_the_loss() -> None:
 
     targets = [0] * 9 + [1]
     logits = torch.randn(10, 2, 1, 1)
-    task = MemberTask(Constant(), TRAINING, class_weights(targets, 2, "balanced"))
+    task = MemberTask(Constant(), TRAINING, class_weights(targets, "ab", "balanced"))
     each = functional.cross_entropy(logits[:, :, 0, 0], torch.tensor(targets), reduction="none")
     expected = (each[:9].mean() + each[9]) / 2
     assert torch.allclose(task.loss(logits, torch.tensor(targets)), expected)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 from runtime.errors import UsageError
 from runtime.specs import PreprocessSpec
@@ -124,6 +125,37 @@ def test_patience_keeps_the_best_epoch_not_the_last(tmp_path: Path) -> None:
     assert float(kept.state_dict()["head.bias"][0]) == 1
 
 
+@pytest.mark.parametrize("patience", [None, 2])
+def test_the_epoch_of_the_best_balanced_accuracy_is_kept(
+    patience: int | None, tmp_path: Path
+) -> None:
+    """Told by its marks, not by what it has learnt: right in epoch 1, and in no other."""
+
+    class Marked(KilledAtEpoch):
+        def on_train_epoch_end(self) -> None:
+            with torch.no_grad():
+                self.model.head.bias[0] = self.current_epoch  # type: ignore[union-attr,index,operator]
+
+        def logits(self, given: Any) -> torch.Tensor:
+            if self.training:
+                return super().logits(given)
+            bright = given.mean(dim=(1, 2, 3)) > -0.1
+            right = functional.one_hot(bright.long(), 2).float()
+            return right if self.current_epoch == 1 else 1 - right
+
+    training = Training(epochs=5, batch=4, patience=patience, choose="balanced_accuracy")
+    one = Marked(network(), training, None)
+    one.epoch = None
+    fit(one, training, tmp_path)
+    epochs = [0, 1, 2, 3] if patience else [0, 1, 2, 3, 4]
+    assert epochs_in(tmp_path / "log") == epochs, "patience ends it, else it runs to the end"
+    with (tmp_path / "log" / "metrics.csv").open() as text:
+        told = [row["stop_balanced_accuracy"] for row in csv.DictReader(text)]
+    assert [float(one) for one in told if one] == [float(epoch == 1) for epoch in epochs]
+    kept = load_network(network(), tmp_path / WEIGHTS)
+    assert float(kept.state_dict()["head.bias"][0]) == 1
+
+
 def test_training_learns_and_repeats(tmp_path: Path) -> None:
     training = Training(epochs=12, batch=4, rate=2e-2)
     nets = []
@@ -164,7 +196,7 @@ def test_hardware_that_is_not_there(machine: Machine) -> None:
 @pytest.mark.slow
 def test_two_processes_train_one_network(tmp_path: Path) -> None:
     """Each gets six of the twelve images, fewer than a batch: they must not drop them all."""
-    training = Training(epochs=1, batch=8, rate=1e-2)
+    training = Training(epochs=1, batch=8, rate=1e-2, choose="balanced_accuracy")
     one = MemberTask(network(), training, torch.tensor([1.0, 2.0]))
     two = Machine(accelerator="cpu", devices=2, precision="32-true", workers=0)
     fit(one, training, tmp_path, two)

@@ -26,9 +26,9 @@ class Steps(nn.Module):
         return self.third(self.second(self.first(image)))
 
 
-def member(trunk: nn.Module, channels: int) -> Member:
+def member(trunk: nn.Module, channels: int, se_width: int | None = 4) -> Member:
     torch.manual_seed(0)
-    made = Member(trunk, channels, classes=3, se_width=4, features=16, dropout=0.0)
+    made = Member(trunk, channels, classes=3, se_width=se_width, features=16, dropout=0.0)
     return made.eval()
 
 
@@ -52,12 +52,19 @@ def test_it_is_what_the_paper_says() -> None:
 
 
 @pytest.mark.parametrize(
-    ("backbone", "cut", "maps"),
-    [("mobilenetv2_100", 3, 4), ("small_se", None, 4), ("resnet18", None, 5)],
+    ("backbone", "cut", "maps", "se_width"),
+    [
+        ("mobilenetv2_100", 3, 4, 4),
+        ("small_se", None, 4, 4),
+        ("resnet18", None, 5, 4),
+        ("resnet50", None, 5, None),
+    ],
 )
-def test_every_trunk_has_layers_to_look_at(backbone: str, cut: int | None, maps: int) -> None:
+def test_every_trunk_has_layers_to_look_at(
+    backbone: str, cut: int | None, maps: int, se_width: int | None
+) -> None:
     trunk, channels = build_trunk(backbone, cut, {}, pretrained=False)
-    explained = VisualBackProp(member(trunk, channels), (64, 64))
+    explained = VisualBackProp(member(trunk, channels, se_width), (64, 64))
     assert len(explained._layers) == maps
     with torch.inference_mode():
         heat = explained(torch.randn(1, 3, 64, 64))[2]

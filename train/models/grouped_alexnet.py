@@ -21,16 +21,15 @@ class GroupedAlexNet(nn.Module):
         super().__init__()
         widths = [paths * max(round(share * width / paths), 1) for width in WIDTHS]
         first, second, third, fourth, fifth = widths
-        pool = nn.MaxPool2d(3, 2)
         self.layers = nn.Sequential(
             *_layer(3, first, 11, 4),
-            pool,
+            nn.MaxPool2d(3, 2),
             *_layer(first, second, 5, groups=paths),
-            pool,
+            nn.MaxPool2d(3, 2),
             *_layer(second, third, 3),
             *_layer(third, fourth, 3, groups=paths),
             *_layer(fourth, fifth, 3, groups=paths),
-            pool,
+            nn.MaxPool2d(3, 2),
         )
         self.channels = fifth
 

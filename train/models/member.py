@@ -28,7 +28,7 @@ class Member(nn.Module):
     ) -> None:
         super().__init__()
         self.trunk = trunk
-        self.se = SqueezeExcite(channels, se_width) if se_width else nn.Identity()
+        self.se = SqueezeExcite(channels, se_width) if se_width else None
         self.neck = nn.Linear(channels, features) if features else None
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(features or channels, classes)
@@ -37,7 +37,8 @@ class Member(nn.Module):
             self.head.bias.zero_()
 
     def features(self, image: torch.Tensor) -> torch.Tensor:
-        pooled: torch.Tensor = self.se(self.trunk(image)).mean(dim=(2, 3))
+        maps: torch.Tensor = self.trunk(image)
+        pooled = (maps if self.se is None else self.se(maps)).mean(dim=(2, 3))
         return pooled if self.neck is None else torch.relu(self.neck(pooled))
 
     def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -26,13 +26,15 @@ def _block(inputs: int, outputs: int, batch_norm: bool) -> nn.Sequential:
 
 
 class UNet(nn.Module):
-    def __init__(self, width: int, *, batch_norm: bool = False) -> None:
+    def __init__(self, width: int, channels: int = 3, *, batch_norm: bool = False) -> None:
         super().__init__()
         block = partial(_block, batch_norm=batch_norm)
         widths = [width * 2**level for level in range(LEVELS + 1)]
         self.down = nn.ModuleList(
             block(inputs, outputs)
-            for inputs, outputs in zip([3, *widths[: LEVELS - 1]], widths[:LEVELS], strict=True)
+            for inputs, outputs in zip(
+                [channels, *widths[: LEVELS - 1]], widths[:LEVELS], strict=True
+            )
         )
         self.pool = nn.MaxPool2d(2)
         self.bottom = block(widths[LEVELS - 1], widths[LEVELS])

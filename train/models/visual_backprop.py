@@ -43,7 +43,7 @@ class VisualBackProp(nn.Module):
 
 
 def _last_of_each_size(net: Member, size: tuple[int, int]) -> list[nn.Module]:
-    """Layers in the order of the pass: the activations before each reduction, then the SE block."""
+    """Layers in the order of the pass: the activations before each reduction, what is pooled."""
     seen: dict[tuple[int, ...], nn.Module] = {}
 
     def note(module: nn.Module, given: object, made: torch.Tensor) -> None:
@@ -52,7 +52,8 @@ def _last_of_each_size(net: Member, size: tuple[int, int]) -> list[nn.Module]:
             seen[made.shape[-2:]] = module
 
     layers = [each for each in net.trunk.modules() if isinstance(each, ACTIVATIONS)]
-    hooks = [layer.register_forward_hook(note) for layer in (*layers, net.se)]
+    pooled = net.trunk if net.se is None else net.se
+    hooks = [layer.register_forward_hook(note) for layer in (*layers, pooled)]
     training = net.training
     try:
         with torch.no_grad():

@@ -8,19 +8,23 @@ import torch
 
 from train.models.purification import PurificationNet
 from train.purification.inpainting_loss import Features, inpainting_loss
-from train.recipe import Training
-from train.tasks import Task
+from train.tasks import Trained
 
 BETAS = (0.5, 0.99)
 MOMENTUM = 0.9
 
 
-class PurifierTask(Task):
+class PurifierTask(Trained):
     def __init__(
-        self, net: PurificationNet, training: Training, features: Features | None, *, late: bool
+        self, net: PurificationNet, rate: float, features: Features | None, *, late: bool
     ) -> None:
-        super().__init__(net, training)
-        self.net, self.features, self.late = net, features, late
+        super().__init__(net)
+        self.net, self.rate, self.features, self.late = net, rate, features, late
+
+    def training_step(self, batch: Any, _: int) -> torch.Tensor:
+        loss = self.loss(*batch)
+        self.log("loss", loss, prog_bar=True, on_step=True, on_epoch=True)
+        return loss
 
     def loss(self, given: Any, targets: torch.Tensor) -> torch.Tensor:
         image, valid = given
@@ -28,7 +32,6 @@ class PurifierTask(Task):
         return inpainting_loss(painted.float(), targets, self.features)
 
     def configure_optimizers(self) -> Any:
-        parameters, rate = self.net.parameters(), self.training_recipe.rate
         if self.late:
-            return torch.optim.SGD(parameters, lr=rate, momentum=MOMENTUM)
-        return torch.optim.Adam(parameters, lr=rate, betas=BETAS)
+            return torch.optim.SGD(self.net.parameters(), lr=self.rate, momentum=MOMENTUM)
+        return torch.optim.Adam(self.net.parameters(), lr=self.rate, betas=BETAS)

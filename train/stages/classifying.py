@@ -17,10 +17,12 @@ from train import networks
 from train.data.table import metadata
 from train.datasets import ViewDataset
 from train.freezing import freeze
+from train.sampling import balanced
 from train.stage import Stage
 from train.stages.purifying import Purifying
 from train.stages.run import Run, named
 from train.stages.segmenting import Segmenting
+from train.stages.synthesising import Synthesising
 from train.tasks import MemberTask, class_weights
 from train.trainer import WEIGHTS, load_network, predict
 from train.views import Bytes, view_at
@@ -33,6 +35,7 @@ class Classifying:
     run: Run
     segmenting: Segmenting | None
     purifying: Purifying | None
+    synthesising: Synthesising | None
 
     # -- what a member looks at, and what it is told -------------------------------------------
 
@@ -58,7 +61,7 @@ class Classifying:
         run, recipe = self.run, self.run.recipe.members[member]
         inputs = {**run.data_inputs, "size": recipe.size, **self._view_inputs(member)}
         name = f"{recipe.view}-{recipe.size[1]}x{recipe.size[0]}"
-        stage = Stage.of(run.out / "views" / name, inputs)
+        stage = run.stage(f"views/{name}", inputs)
         masks = None if self.segmenting is None else self.segmenting.masks
         return view_at(run.table, masks, run.recipe.views[recipe.view], recipe.size, stage)
 
@@ -67,6 +70,13 @@ class Classifying:
         view = self.run.recipe.views[self.run.recipe.members[member].view]
         shown = self.segmenting if view.shows_lesion else None
         return {"view": view.model_dump(), "masks": shown and shown.masks_inputs()}
+
+    def _made(self, member: str, part: str) -> tuple[Bytes, npt.NDArray[np.int64]] | None:
+        """Synthetic pictures for its training, and their classes."""
+        if self.synthesising is None:
+            return None
+        own = self.run.recipe.members[member]
+        return self.synthesising.at(part, own.view, own.size)
 
     @cached_property
     def _everything_known(self) -> npt.NDArray[np.float32]:
@@ -107,10 +117,11 @@ class Classifying:
             "part": part,
             **self._told_inputs(member),
             **({"purified": self.purifying.inputs()} if self.purifying else {}),
+            **({"synthetic": self.synthesising.inputs(part)} if self.synthesising else {}),
         }
 
     def stage(self, member: str, part: str) -> Stage:
-        return Stage.of(self.run.out / "members" / member / part, self.inputs(member, part))
+        return self.run.stage(f"members/{member}/{part}", self.inputs(member, part))
 
     def train(self, member: str, part: str) -> None:
         stage, run = self.stage(member, part), self.run
@@ -118,6 +129,7 @@ class Classifying:
             return
         training, own = run.recipe.training_of(member), run.recipe.members[member]
         view, other = self._view(member), self._other_form(member)
+        made = self._made(member, part)
         stage.begin()
         net = networks.build_member(run.recipe, member, hub=run.from_hub(own.backbone))
         spec = networks.member_preprocess(run.recipe, member)
@@ -126,22 +138,30 @@ class Classifying:
         freeze(net.trunk, own.frozen)
         targets, known = run.table.targets, self._known(member)
         shown: Dataset[Any] = ViewDataset(view, targets, rows, spec, training.augmentation, known)
-        seen = targets[rows]
+        labels = targets[rows]
         if other is not None:
             twice = [row for row in rows if not np.array_equal(view[row], other[row])]
             more = ViewDataset(other, targets, twice, spec, training.augmentation, known)
-            shown, seen = ConcatDataset([shown, more]), np.concatenate([seen, targets[twice]])
-        weights = class_weights(seen.tolist(), len(run.recipe.classes), training.class_weights)
+            shown, labels = ConcatDataset([shown, more]), np.concatenate([labels, targets[twice]])
+        if made is not None:
+            codes = made[1]
+            more = ViewDataset(*made, range(len(codes)), spec, training.augmentation)
+            shown, labels = ConcatDataset([shown, more]), np.concatenate([labels, codes])
+        weights = class_weights(labels.tolist(), run.recipe.classes, training.class_weights)
         positive = [name in run.recipe.positive for name in run.recipe.classes]
-        run.fit(
+        took = run.fit(
             MemberTask(net, training, weights, own.head_rate, positive),
-            shown,
+            balanced(shown, labels) if training.sampling == "balanced" else shown,
             ViewDataset(view, targets, stop, spec, None, known) if stop else None,
             training,
             stage,
             f"{member} {named(part)}",
         )
-        stage.finish()
+        stage.finish(took)
+
+    def seconds(self, member: str) -> list[float | None]:
+        """How long each fold's network took."""
+        return [self.stage(member, part).facts()["seconds"] for part in self.run.fold_parts]
 
     # -- asking --------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from train.stages.classifying import Classifying, Floats
 from train.stages.run import FINAL, Run
 from train.stages.segmenting import Segmenting
 from train.trainer import WEIGHTS, save_network
+
+OOF = "oof.csv"
 
 
 @dataclass(frozen=True)
@@ -40,19 +43,28 @@ class Combining:
         stage = self.stage(parts)
         if not stage.done:
             stage.begin()
-            figures = self._fit(stage.folder, parts)
+            members = self.classifying.out_of_fold()
+            start = monotonic()
+            together = self._together(stage.folder, parts, members)
+            seconds = round(monotonic() - start, 1)
+            figures = self._figures(members, together)
             write_json(self.run.out / "figures.json", figures)
-            stage.finish(figures)
-        return stage.facts()
+            stage.finish({"figures": figures, "seconds": seconds})
+        return dict(stage.facts()["figures"])
 
-    def _fit(self, folder: Path, parts: Sequence[str]) -> dict[str, Any]:
-        run, members = self.run, self.classifying.out_of_fold()
-        together = members[:, 0]
-        if run.recipe.ensemble is not None:
-            together = self._together(folder, parts, members)
+    def seconds(self, parts: Sequence[str]) -> float:
+        """How long it took to fit what joins the members, all parts of it."""
+        return float(self.stage(parts).facts()["seconds"])
+
+    def predictions(self) -> OutOfFold:
+        run = self.run
+        return OutOfFold.read(run.out / OOF, run.table, run.folds, tuple(run.recipe.members))
+
+    def _figures(self, members: Floats, together: Floats) -> dict[str, Any]:
+        run = self.run
         names = tuple(run.recipe.members)
         predictions = OutOfFold(run.table, run.folds, names, members, together)
-        predictions.write(run.out / "oof.csv")
+        predictions.write(run.out / OOF)
         found: dict[str, Any] = {"auc": predictions.figures()}
         if self.segmenting is not None:
             found["segmentation"] = self.segmenting.figures()
@@ -60,7 +72,8 @@ class Combining:
 
     def _together(self, folder: Path, parts: Sequence[str], members: Floats) -> Floats:
         run = self.run
-        assert run.recipe.ensemble is not None
+        if run.recipe.ensemble is None:
+            return members[:, 0]
         if run.recipe.ensemble.takes == "features":
             said = {part: self.classifying.features(part) for part in parts}
         else:

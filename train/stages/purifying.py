@@ -28,7 +28,7 @@ from train.purification.perceptual import open_perceptual
 from train.purification.sheet import MOST_ROWS, marked, write_sheet
 from train.purification.task import PurifierTask
 from train.purifier_recipe import ModelPurifier, PurifierRecipe
-from train.recipe import Training
+from train.recipe import Course
 from train.stage import Stage
 from train.stages.run import Run, named
 from train.stages.segmenting import Segmenting
@@ -75,7 +75,7 @@ class Purifying:
 
     def _show_classical(self) -> None:
         """A few images that it changes."""
-        stage = Stage.of(self.run.out / FOLDER / "shown", self._classical_inputs())
+        stage = self.run.stage(f"{FOLDER}/shown", self._classical_inputs())
         if stage.done:
             return
         stage.begin()
@@ -92,7 +92,7 @@ class Purifying:
         assert self.model is not None
         size, count = self.model.size, len(self.run.table)
         inputs = {**self._classical_inputs(), "size": size}
-        stage = Stage.of(self.run.out / FOLDER / "pairs", inputs)
+        stage = self.run.stage(f"{FOLDER}/pairs", inputs)
         files = [stage.folder / f"{name}.npy" for name in FILES]
         if not stage.done:
             stage.begin()
@@ -117,7 +117,7 @@ class Purifying:
         }
 
     def stage(self, part: str) -> Stage:
-        return Stage.of(self.run.out / NETWORKS / part, self._inputs(part))
+        return self.run.stage(f"{NETWORKS}/{part}", self._inputs(part))
 
     def train(self, part: str) -> None:
         """Where there is nothing to learn, what is done is shown."""
@@ -140,14 +140,14 @@ class Purifying:
         first = Stage.of(stage.folder / "adam", {"of": stage.key})
         if not first.done:
             first.begin()
-            training = Training(epochs=own.epochs, batch=own.batch, rate=own.rate)
-            task = PurifierTask(net, training, features, late=False)
-            self.run.fit(task, data, None, training, first, label)
+            task = PurifierTask(net, own.rate, features, late=False)
+            course = Course(epochs=own.epochs, batch=own.batch)
+            self.run.fit(task, data, None, course, first, label)
             first.finish()
         load_network(net, first.folder / WEIGHTS)
-        training = Training(epochs=own.late_epochs, batch=own.batch, rate=own.late_rate)
-        task = PurifierTask(net, training, features, late=True)
-        self.run.fit(task, data, None, training, stage, f"{label}, later")
+        task = PurifierTask(net, own.late_rate, features, late=True)
+        course = Course(epochs=own.late_epochs, batch=own.batch)
+        self.run.fit(task, data, None, course, stage, f"{label}, later")
         stage.finish({"perceptual": features is not None})
 
     @cached_property
@@ -156,7 +156,7 @@ class Purifying:
         assert self.model is not None
         size, count = self.model.size, len(self.run.table)
         inputs = {part: self._inputs(part) for part in self.run.fold_parts}
-        stage = Stage.of(self.run.out / FOLDER / "painted", inputs)
+        stage = self.run.stage(f"{FOLDER}/painted", inputs)
         file = stage.folder / "pixels.npy"
         if not stage.done:
             stage.begin()
@@ -207,9 +207,8 @@ class Purifying:
         """That view of every image, of its purified form whatever its source."""
         view = self.run.recipe.views[name]
         inputs = {**self.inputs(), "view": view.model_dump(), "size": size}
-        place = self.run.out / "views" / f"{name}-{size[1]}x{size[0]}-purified"
+        stage = self.run.stage(f"views/{name}-{size[1]}x{size[0]}-purified", inputs)
         masks = None if self.segmenting is None else self.segmenting.masks
-        stage = Stage.of(place, inputs)
         return view_at(self.run.table, masks, view, size, stage, self._form)
 
     def _form(self, row: int, frame: Image, lesion: Lesion | None) -> Image:

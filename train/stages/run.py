@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,9 @@ from train.batchnorm import has_folded_batchnorm, restore_batchnorm
 from train.data.splits import holdout
 from train.data.table import Table
 from train.datasets import ViewDataset
-from train.recipe import Recipe, Training
+from train.recipe import Course, Recipe
 from train.stage import Stage, fingerprint
-from train.tasks import Task
+from train.tasks import Trained
 from train.trainer import Machine, train_network
 from train.views import Bytes
 from train.weights import load_trunk
@@ -36,6 +37,14 @@ class Run:
     folds: npt.NDArray[np.int64]
     out: Path
     machine: Machine
+    beside: tuple[Path, ...] = ()  # runs that may have done the same already
+
+    def stage(self, place: str, inputs: dict[str, Any]) -> Stage:
+        """Its own, or what another run did with the same inputs."""
+        stage = Stage.of(self.out / place, inputs)
+        if not stage.done:
+            any(stage.adopt(other / place) for other in self.beside)
+        return stage
 
     @property
     def fold_parts(self) -> list[str]:
@@ -52,9 +61,9 @@ class Run:
         return np.flatnonzero(self.folds == int(part))
 
     def train_and_stop(
-        self, rows: npt.NDArray[np.int64], training: Training
+        self, rows: npt.NDArray[np.int64], training: Course
     ) -> tuple[list[int], list[int]]:
-        """Early stopping watches images of its own, never those the fold is judged on."""
+        """An epoch is chosen by images of its own, never by those the fold is judged on."""
         if not training.watches:
             return rows.tolist(), []
         part = replace(self.table, samples=tuple(self.table[int(r)] for r in rows))
@@ -92,16 +101,19 @@ class Run:
 
     def fit(
         self,
-        task: Task,
+        task: Trained,
         train_set: Dataset[Any],
         stop_set: Dataset[Any] | None,
-        training: Training,
+        training: Course,
         stage: Stage,
         label: str,
-    ) -> None:
+    ) -> dict[str, float | None]:
+        """How long it took, unless it was stopped in between."""
+        resumed, start = any(stage.folder.glob("log*")), monotonic()
         train_network(
             task, train_set, stop_set, training, stage.folder, self.machine, self.recipe.seed, label
         )
+        return {"seconds": None if resumed else round(monotonic() - start, 1)}
 
 
 def named(part: str) -> str:

@@ -36,14 +36,14 @@ class Segmenting:
         }
 
     def stage(self, part: str) -> Stage:
-        return Stage.of(self.run.out / "segmenter" / part, self._inputs(part))
+        return self.run.stage(f"segmenter/{part}", self._inputs(part))
 
     def train(self, part: str) -> None:
         stage, run = self.stage(part), self.run
         if stage.done:
             return
         recipe = networks.segmenter_of(run.recipe)
-        frames, masks = self._frames, self._expert_masks
+        frames, masks = self._frames, self.expert_masks
         stage.begin()
         net = networks.build_segmenter(
             run.recipe, hub=run.from_hub(networks.encoder_name(run.recipe))
@@ -52,7 +52,7 @@ class Segmenting:
         rows, stop = run.train_and_stop(run.rows(part), recipe.training)
         if encoder := networks.encoder_of(net, recipe.network):
             run.start(*encoder, frames, rows, spec)
-        run.fit(
+        took = run.fit(
             SegmenterTask(net, recipe.training, recipe.loss),
             ViewDataset(frames, masks, rows, spec, recipe.training.augmentation),
             ViewDataset(frames, masks, stop, spec, None) if stop else None,
@@ -60,26 +60,26 @@ class Segmenting:
             stage,
             f"segmenter {named(part)}",
         )
-        stage.finish()
+        stage.finish(took)
 
     @cached_property
     def _frames(self) -> Bytes:
         size = networks.segmenter_of(self.run.recipe).size
         inputs = {**self.run.data_inputs, "size": size}
-        stage = Stage.of(self.run.out / "views" / "frames", inputs)
+        stage = self.run.stage("views/frames", inputs)
         return frames_at(self.run.table, size, stage)
 
     @cached_property
-    def _expert_masks(self) -> Bytes:
+    def expert_masks(self) -> Bytes:
         size = networks.segmenter_of(self.run.recipe).size
         inputs = {**self.run.data_inputs, "size": size}
-        return masks_at(self.run.table, size, Stage.of(self.run.out / "views" / "masks", inputs))
+        return masks_at(self.run.table, size, self.run.stage("views/masks", inputs))
 
     @cached_property
     def masks(self) -> Bytes:
         """Every image's mask, by the segmenter that has not seen the image."""
         size = networks.segmenter_of(self.run.recipe).size
-        stage = Stage.of(self.run.out / "masks", self.masks_inputs())
+        stage = self.run.stage("masks", self.masks_inputs())
         if not stage.done:
             stage.begin()
             masks = np.zeros((len(self.run.table), *size), dtype=np.uint8)
@@ -105,6 +105,6 @@ class Segmenting:
         return np.stack([clean_mask(p, recipe.threshold, recipe.fill_holes) for p in said])
 
     def figures(self) -> dict[str, float]:
-        pairs = zip(self._expert_masks, self.masks, strict=True)
+        pairs = zip(self.expert_masks, self.masks, strict=True)
         dice, jaccard = np.mean([overlap(*pair) for pair in pairs], axis=0)
         return {"jaccard": round(float(jaccard), 4), "dice": round(float(dice), 4)}

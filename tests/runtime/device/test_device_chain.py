@@ -201,9 +201,18 @@ def purified_without_lesion() -> dict[str, Any]:
     return fields
 
 
+def seven_channels() -> dict[str, Any]:
+    """A segmenter that takes hue, saturation, value and luminance beside red, green and blue."""
+    fields = bundle_fields()
+    (image,) = fields["models"]["segmenter"]["inputs"]
+    image["preprocess"] |= {"colour": "rgb_hsv_l", "mean": [0.0] * 7, "std": [1.0] * 7}
+    return fields
+
+
 KINDS = [
-    black, middle, black_middle, middle_without_lesion, whole_and_crop, without_lesion, of_logits,
-    of_features, alone, unfilled, purified, purified_and_black, purified_without_lesion,
+    seven_channels, black, middle, black_middle, middle_without_lesion, whole_and_crop,
+    without_lesion, of_logits, of_features, alone, unfilled, purified, purified_and_black,
+    purified_without_lesion,
 ]  # fmt: skip
 
 

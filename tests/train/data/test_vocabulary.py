@@ -31,6 +31,13 @@ def broader(name: str) -> list[str]:
         ("actinic_keratosis_or_bowen", ("malignant", "benign"), "actinic_keratosis_or_bowen"),
         ("mole", ("melanoma", "nevus"), "mole"),
         ("mole", ("Mole",), "Mole"),
+        ("basal_cell_carcinoma", ("melanoma", "not_melanoma"), "not_melanoma"),
+        ("Nevus", ("melanoma", "Not_Melanoma"), "Not_Melanoma"),
+        ("benign", ("melanoma", "not_melanoma"), "not_melanoma"),
+        ("nevus", ("nevus", "not_nevus", "not_melanoma"), "nevus"),
+        ("malignant", ("melanoma", "not_melanoma"), "malignant"),  # which may be one
+        ("mole", ("melanoma", "not_melanoma"), "mole"),
+        ("nevus", ("not_a_disease",), "nevus"),
     ],
 )
 def test_a_label_counts_as_itself_or_as_what_it_is_part_of(

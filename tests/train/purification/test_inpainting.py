@@ -23,7 +23,6 @@ from train.purification.holes import MOST, draw_holes
 from train.purification.inpainting_loss import gram, inpainting_loss, variation
 from train.purification.pairs import PairDataset, Pairs
 from train.purification.task import PurifierTask
-from train.recipe import Training
 
 SIDE = 64
 
@@ -140,8 +139,7 @@ def test_what_a_pair_shows_and_hides(kind: str, monkeypatch: pytest.MonkeyPatch)
 def test_it_learns(late: bool) -> None:
     lightning.seed_everything(0, verbose=False)
     batch = next(iter(DataLoader(PairDataset(phantom_pairs(8), range(8)), 8)))
-    training = Training(epochs=1, rate=1e-2 if late else 2e-3)
-    task = PurifierTask(PurificationNet(8), training, None, late=late)
+    task = PurifierTask(PurificationNet(8), 1e-2 if late else 2e-3, None, late=late)
     optimizer = task.configure_optimizers()
     assert isinstance(optimizer, torch.optim.SGD if late else torch.optim.Adam)
     losses = []

@@ -1,0 +1,14 @@
+"""The tables of the papers, by the name of the recipe that reruns them."""
+
+from __future__ import annotations
+
+from train.reproducing.papers import bhardwaj, bisla, ding, goel, zoome
+from train.reproducing.tables import PaperTable
+
+TABLES: dict[str, tuple[PaperTable, ...]] = {
+    "bhardwaj": bhardwaj.TABLES,
+    "bisla": bisla.TABLES,
+    "ding": ding.TABLES,
+    "goel": goel.TABLES,
+    "zoome": zoome.TABLES,
+}

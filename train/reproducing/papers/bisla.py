@@ -1,0 +1,53 @@
+"""Bisla et al.: with and without purification and made pictures, by areas and by specificity."""
+
+from __future__ import annotations
+
+from train.reproducing.judges import by_area, by_specificity, pooled
+from train.reproducing.tables import PaperTable, Row, printed
+
+AREAS = ("melanoma", "mean")
+SENSITIVITIES = ("0.82", "0.89", "0.95")
+OTHERS = "another paper's system"
+NO_ROW = "no row of the paper"
+
+
+def _winner(what: str, figures: str) -> Row:
+    return Row(what, (), printed(SENSITIVITIES, figures), note=OTHERS)
+
+
+TABLES = (
+    PaperTable(
+        "Table 3: area of melanoma, and mean of melanoma and seborrheic keratosis",
+        AREAS,
+        pooled(by_area),
+        (
+            Row(
+                "Traditional baseline",
+                ("baseline",),
+                printed(AREAS, "0.805 0.873"),
+                ("light_baseline",),
+            ),
+            Row("Proposed model", ("",), printed(AREAS, "0.880 0.915"), ("light",)),
+            Row(
+                "Without made pictures",
+                ("no_synthetic",),
+                {},
+                ("light+no_synthetic",),
+                note=NO_ROW,
+            ),
+            Row("ISIC challenge winners", (), printed(AREAS, "0.874 0.911"), note=OTHERS),
+        ),
+    ),
+    PaperTable(
+        "Table 4: specificity for melanoma at a sensitivity",
+        SENSITIVITIES,
+        pooled(by_specificity(*SENSITIVITIES)),
+        (
+            _winner("Top AVG", "0.729 0.588 0.366"),
+            _winner("Top SK", "0.727 0.555 0.404"),
+            _winner("Top M", "0.747 0.590 0.395"),
+            Row("Proposed model", ("",), printed(SENSITIVITIES, "0.697 0.648 0.492"), ("light",)),
+            Row("Traditional baseline", ("baseline",), {}, ("light_baseline",), note=NO_ROW),
+        ),
+    ),
+)

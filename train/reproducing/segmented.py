@@ -1,0 +1,33 @@
+"""How good the masks are that a run's segmenters draw on images they have not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from train.data.metrics import bootstrap, overlap
+from train.pipeline import Pipeline
+from train.reproducing.said import Codes, Flags
+from train.reproducing.shown import with_interval
+from train.reproducing.tables import Row
+
+SEGMENTED = ("dice loss", "dice coefficient", "pixel accuracy")
+
+
+def segmented(pipelines: Sequence[Pipeline], row: Row, asked: Flags) -> dict[str, str]:
+    """Means over the images, each with a bootstrap interval of 95 %."""
+    (pipeline,) = pipelines
+    assert pipeline.segmenting is not None
+    pairs = list(zip(pipeline.segmenting.expert_masks, pipeline.segmenting.masks, strict=True))
+    dice = np.array([overlap(*pair)[0] for pair in pairs])[asked]
+    right = np.array([(one == other).mean() for one, other in pairs])[asked]
+    found = {}
+    for name, values in zip(SEGMENTED, (1 - dice, dice, right), strict=True):
+
+        def mean(rows: Codes, values: np.ndarray = values) -> float:
+            return float(values[rows].mean())
+
+        low, high = bootstrap(len(values), mean)
+        found[name] = with_interval(float(values.mean()), low, high)
+    return found
