@@ -115,6 +115,7 @@ def _sees(spec: Bundle, item: ImageInput) -> str:
         "middle": "the middle of the frame",
         "lesion": f"the lesion, margin {view.margin:g}",
     }[view.area]
+    area = f"{area}, hair and rulers removed" if view.source == "purified" else area
     extras = (", square" if view.square else "") + (
         ", black around" if view.background == "black" else ""
     )
@@ -190,6 +191,9 @@ def _making(spec: Bundle, command: str, run: FinishedRun | None) -> Iterator[str
         return
     yield f"- Recipe: `{run.recipe.name}`, at the end of this card; seed {run.recipe.seed}."
     yield f"- First weights: {_start(run)}."
+    if made := run.recipe.synthetic:
+        counts = ", ".join(f"{count} of {name}" for name, count in made.images.items())
+        yield f"- Made pictures, beside the data: {counts}, by DCGANs trained on the same images."
     if spec.provenance.fold is None:
         rest = f"trained on all images; the ensemble on predictions out of {run.recipe.folds} folds"
     else:

@@ -18,6 +18,7 @@ from runtime.bundle import DataSet, Provenance
 from runtime.errors import InputError, UsageError
 from train import networks
 from train.combiners import load_combiner
+from train.models.purification import PurificationNet
 from train.recipe import Recipe
 from train.recipe_files import parse_recipe
 from train.stage import STAMP
@@ -58,6 +59,9 @@ class FinishedRun:
 
     def segmenter(self, part: str) -> nn.Module:
         return self._filled(networks.build_segmenter(self.recipe), f"segmenter/{part}")
+
+    def purifier(self, part: str) -> PurificationNet:
+        return self._filled(networks.build_purifier(self.recipe), f"purifier/{part}")
 
     def member(self, name: str, part: str) -> networks.Classifier:
         return self._filled(networks.build_member(self.recipe, name), f"members/{name}/{part}")

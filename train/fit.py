@@ -155,11 +155,11 @@ def prepare(
 
 def backbones(recipe: Recipe) -> set[str]:
     from train.networks import encoder_name
+    from train.purification.perceptual import VGG
+    from train.purifier_recipe import ModelPurifier
 
-    encoder = encoder_name(recipe)
-    return {member.backbone for member in recipe.members.values()} | (
-        {encoder} if encoder else set()
-    )
+    others = [encoder_name(recipe), VGG if isinstance(recipe.purifier, ModelPurifier) else None]
+    return {member.backbone for member in recipe.members.values()} | {o for o in others if o}
 
 
 def _fetch_weights(out: Path, recipe: Recipe, machine: Machine) -> None:

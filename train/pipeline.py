@@ -1,6 +1,7 @@
 """All stages of a run, in order, each skipped when its result is there and its inputs unchanged.
 
 segmenter, one a fold      → masks of images it has not seen
+purifiers, one a fold      → what they make of images they have not seen
 images of scarce classes   → generators, one set a fold → pictures that members see as well
 views cut by those masks   → members, one a fold → out-of-fold predictions
 all images                 → the segmenter and the members that ship
@@ -24,6 +25,7 @@ from train.recipe import Recipe
 from train.stage import Stage
 from train.stages.classifying import Classifying
 from train.stages.combining import Combining
+from train.stages.purifying import Purifying
 from train.stages.run import FINAL, Dealt, Run
 from train.stages.segmenting import Segmenting
 from train.stages.synthesising import Synthesising
@@ -48,8 +50,9 @@ class Pipeline:
         if outlined is not None:
             taught = replace(run, table=outlined.table, folds=outlined.folds)
         self.segmenting = None if recipe.segmenter is None else Segmenting(run, taught)
+        self.purifying = None if recipe.purifier is None else Purifying(run, self.segmenting)
         synthesising = None if recipe.synthetic is None else Synthesising(run)
-        self.classifying = Classifying(run, self.segmenting, synthesising)
+        self.classifying = Classifying(run, self.segmenting, self.purifying, synthesising)
         self.combining = Combining(run, self.segmenting, self.classifying)
 
     @property
@@ -65,6 +68,9 @@ class Pipeline:
             for part in parts:
                 self.segmenting.train(part)
             self.segmenting.masks  # noqa: B018  made here, so that a missing mask is known early
+        if self.purifying is not None:
+            for part in parts:
+                self.purifying.train(part)
         for member in self.recipe.members:
             for part in parts:
                 self.classifying.train(member, part)
@@ -75,6 +81,8 @@ class Pipeline:
         for part in parts:
             if self.segmenting is not None:
                 yield self.segmenting.stage(part)
+            if self.purifying is not None and self.purifying.model is not None:
+                yield self.purifying.stage(part)
             for member in self.recipe.members:
                 yield self.classifying.stage(member, part)
         yield self.combining.stage(parts)
