@@ -35,6 +35,13 @@ TABLES = (
                 ("light+no_synthetic",),
                 note=NO_ROW,
             ),
+            Row(
+                "Without purified copies",
+                ("no_purified",),
+                {},
+                ("light+no_purified",),
+                note=NO_ROW,
+            ),
             Row("ISIC challenge winners", (), printed(AREAS, "0.874 0.911"), note=OTHERS),
         ),
     ),
