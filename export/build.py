@@ -17,7 +17,16 @@ from export.finished_run import FinishedRun
 from export.golden_images import choose_golden, golden_files, real_looking
 from export.graphs import count_parameters, to_onnx
 from export.revision import code_revision
-from export.system import ENSEMBLE, SEGMENTER, Part, explains, parts_of, system_fields
+from export.system import (
+    ENSEMBLE,
+    PURIFIER,
+    SEGMENTER,
+    Part,
+    explains,
+    parts_of,
+    purifies_by_model,
+    system_fields,
+)
 from runtime.bundle_files import LoadedBundle, load_bundle, seal
 from runtime.chain import open_chain
 from runtime.half import to_half
@@ -98,7 +107,7 @@ class Making:
 
 
 def steps_of(recipe: Recipe, precision: str) -> int:
-    halved = len(recipe.members) + (recipe.segmenter is not None)
+    halved = len(recipe.members) + (recipe.segmenter is not None) + purifies_by_model(recipe)
     graphs = halved + (recipe.ensemble is not None)
     return graphs * 2 + (halved if precision == "fp16" else 0) + 2
 
@@ -195,6 +204,8 @@ def tool_versions() -> dict[str, str]:
 def _what(recipe: Recipe, name: str) -> str:
     if name == SEGMENTER and recipe.segmenter is not None:
         return recipe.segmenter.network.described
+    if name == PURIFIER and recipe.purifier is not None:
+        return recipe.purifier.described
     if name == ENSEMBLE and recipe.ensemble is not None:
         return recipe.ensemble.described
     return recipe.members[name].described

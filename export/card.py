@@ -115,6 +115,7 @@ def _sees(spec: Bundle, item: ImageInput) -> str:
         "middle": "the middle of the frame",
         "lesion": f"the lesion, margin {view.margin:g}",
     }[view.area]
+    area = f"{area}, hair and rulers removed" if view.source == "purified" else area
     extras = (", square" if view.square else "") + (
         ", black around" if view.background == "black" else ""
     )

@@ -18,6 +18,7 @@ from runtime.bundle import DataSet, Provenance
 from runtime.errors import InputError, UsageError
 from train import networks
 from train.combiners import load_combiner
+from train.models.purification import PurificationNet
 from train.recipe import Recipe
 from train.recipe_files import parse_recipe
 from train.stage import STAMP
@@ -59,6 +60,9 @@ class FinishedRun:
     def segmenter(self, part: str) -> nn.Module:
         return self._filled(networks.build_segmenter(self.recipe), f"segmenter/{part}")
 
+    def purifier(self, part: str) -> PurificationNet:
+        return self._filled(networks.build_purifier(self.recipe), f"purifier/{part}")
+
     def member(self, name: str, part: str) -> networks.Classifier:
         return self._filled(networks.build_member(self.recipe, name), f"members/{name}/{part}")
 
@@ -71,10 +75,9 @@ class FinishedRun:
         held_out = [name for name, own in self.data["folds"].items() if own == fold]
         return Provenance(
             revision=revision,
-            data=(
-                DataSet(
-                    name=self.data["name"], sha256=self.data["sha256"], images=self.data["images"]
-                ),
+            data=tuple(
+                DataSet(name=each["name"], sha256=each["sha256"], images=each["images"])
+                for each in (self.data, *self.data.get("masks", ()))
             ),
             fold=fold,
             held_out=tuple(held_out),

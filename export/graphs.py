@@ -19,6 +19,7 @@ from torch import nn
 
 from train.models.activations import Activations
 from train.models.member import Member
+from train.models.purification import PurificationNet
 from train.models.visual_backprop import VisualBackProp
 from train.models.zoome import ZooMe
 from train.networks import Combiner
@@ -39,6 +40,17 @@ class SegmenterGraph(nn.Module):
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         return torch.sigmoid(self.net(image))
+
+
+class PurifierGraph(nn.Module):
+    inputs, outputs = ("image",), ("picture",)
+
+    def __init__(self, net: PurificationNet) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return torch.clamp(self.net(image), 0.0, 1.0)
 
 
 HEAT_MAPS: dict[HeatMap, type[VisualBackProp]] = {
@@ -103,7 +115,7 @@ class EnsembleGraph(nn.Module):
         return self.net(members)
 
 
-Graph = SegmenterGraph | MemberGraph | ZooMeGraph | EnsembleGraph
+Graph = SegmenterGraph | PurifierGraph | MemberGraph | ZooMeGraph | EnsembleGraph
 
 
 def to_onnx(graph: Graph, *shapes: tuple[int, ...]) -> onnx.ModelProto:

@@ -11,14 +11,23 @@ from torch import nn
 
 from export.acquisition import ACQUISITION
 from export.finished_run import FinishedRun
-from export.graphs import EnsembleGraph, Graph, MemberGraph, SegmenterGraph, ZooMeGraph
+from export.graphs import (
+    EnsembleGraph,
+    Graph,
+    MemberGraph,
+    PurifierGraph,
+    SegmenterGraph,
+    ZooMeGraph,
+)
 from runtime.errors import UsageError
 from runtime.specs import CHANNELS, PreprocessSpec, ViewSpec
 from train import networks
+from train.models.purification import PurificationNet
 from train.models.zoome import ZooMe
+from train.purifier_recipe import ModelPurifier
 from train.recipe import PooledRecipe, Recipe
 
-SEGMENTER, ENSEMBLE = "segmenter", "ensemble"
+SEGMENTER, PURIFIER, ENSEMBLE = "segmenter", "purifier", "ensemble"
 EXPLAINS = "_heatmap"
 FRAME = "frame"
 PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_\-]{0,59}")
@@ -46,6 +55,7 @@ def parts_of(run: FinishedRun, fold: int | None) -> Iterator[Part]:
     return _parts(
         run.recipe,
         lambda: run.segmenter(part),
+        lambda: run.purifier(part),
         lambda name: run.member(name, part),
         lambda: run.combiner(part),
     )
@@ -56,6 +66,7 @@ def parts_untrained(recipe: Recipe) -> Iterator[Part]:
     return _parts(
         recipe,
         lambda: networks.build_segmenter(recipe),
+        lambda: networks.build_purifier(recipe),
         lambda name: networks.build_member(recipe, name),
         lambda: networks.build_combiner(recipe),
     )
@@ -64,12 +75,16 @@ def parts_untrained(recipe: Recipe) -> Iterator[Part]:
 def _parts(
     recipe: Recipe,
     segmenter: Callable[[], nn.Module],
+    purifier: Callable[[], PurificationNet],
     member: Callable[[str], networks.Classifier],
     combiner: Callable[[], networks.Combiner],
 ) -> Iterator[Part]:
     if recipe.segmenter is not None:
         channels = CHANNELS[recipe.segmenter.colour]
         yield Part(SEGMENTER, SegmenterGraph(segmenter()), ((channels, *recipe.segmenter.size),))
+    if purifies_by_model(recipe):
+        size = networks.purifier_of(recipe).size
+        yield Part(PURIFIER, PurifierGraph(purifier()), ((3, *size),))
     for name, own in recipe.members.items():
         net = member(name)
         graph: Graph
@@ -89,7 +104,7 @@ def system_fields(recipe: Recipe) -> dict[str, Any]:
     """bundle.json as far as the recipe says it: all but provenance, golden images and files."""
     used = {member.view for member in recipe.members.values()}
     views = {name: view for name, view in recipe.views.items() if name in used}
-    if recipe.segmenter is not None:
+    if recipe.segmenter is not None or purifies_by_model(recipe):
         views[_frame_view(recipe)] = ViewSpec()
     explained = [explains(name) for name in _explained(recipe)]
     joined = recipe.ensemble
@@ -102,6 +117,7 @@ def system_fields(recipe: Recipe) -> dict[str, Any]:
         "views": {name: view.model_dump() for name, view in views.items()},
         "chain": {
             "segment": _segment(recipe),
+            "purify": _purify(recipe),
             "classify": list(recipe.members),
             "combine": {"model": ENSEMBLE, "takes": joined.takes} if joined else None,
             "explain": {"models": explained} if explained else None,
@@ -118,6 +134,10 @@ def _models(recipe: Recipe) -> dict[str, Any]:
     if recipe.segmenter is not None:
         image = _image(_frame_view(recipe), networks.segmenter_preprocess(recipe))
         found[SEGMENTER] = _model([image], "mask")
+    if purifies_by_model(recipe):
+        image = _image(_frame_view(recipe), networks.purifier_preprocess(recipe))
+        painted = {"name": PurifierGraph.outputs[0], "role": "image"}
+        found[PURIFIER] = {"inputs": [image], "outputs": [painted]}
     found |= {name: _model(inputs, *MemberGraph.decides) for name, inputs in sees.items()}
     found |= {explains(n): _model(sees[n], MemberGraph.explains) for n in _explained(recipe)}
     if recipe.ensemble is not None:
@@ -136,6 +156,19 @@ def _segment(recipe: Recipe) -> dict[str, Any] | None:
     if part is None:
         return None
     return {"model": SEGMENTER, "threshold": part.threshold, "fill_holes": part.fill_holes}
+
+
+def purifies_by_model(recipe: Recipe) -> bool:
+    """Whether the system has a network for it: one that only made training images stays behind."""
+    return recipe.purifies_always and isinstance(recipe.purifier, ModelPurifier)
+
+
+def _purify(recipe: Recipe) -> dict[str, Any] | None:
+    if not recipe.purifies_always:
+        return None
+    if purifies_by_model(recipe):
+        return {"method": "model", "model": PURIFIER}
+    return {"method": "classical"}
 
 
 def _explained(recipe: Recipe) -> list[str]:
@@ -167,12 +200,12 @@ def _frame_view(recipe: Recipe) -> str:
 def _check_names(recipe: Recipe) -> None:
     """A member's name becomes that of a file."""
     for name in recipe.members:
-        taken = name in (SEGMENTER, ENSEMBLE) or name.endswith(EXPLAINS)
+        taken = name in (SEGMENTER, PURIFIER, ENSEMBLE) or name.endswith(EXPLAINS)
         if taken or not PLAIN_NAME.fullmatch(name):
             raise UsageError(
                 "A member of the recipe cannot be called that in a bundle.",
                 got=repr(name),
-                expected=f"letters, digits, - and _; not {SEGMENTER} or {ENSEMBLE}, and not "
-                f"ending in {EXPLAINS}",
+                expected=f"letters, digits, - and _; not {SEGMENTER}, {PURIFIER} or {ENSEMBLE}, "
+                f"and not ending in {EXPLAINS}",
                 remedy="rename it in the recipe and in the run's folder `members`",
             )

@@ -103,8 +103,8 @@ class TimedChain(HostChain):
         """Every engine as for a frame, on what it was given last, with nothing in between."""
         spec = self.bundle.spec.chain
         feeds = {name: watch.feeds for name, watch in self.watches.items()}
-        for part in (spec.segment, spec.combine):
-            if part is not None:
+        for part in (spec.segment, spec.purify, spec.combine):
+            if part is not None and part.model is not None:
                 self.watches[part.model].run(feeds[part.model])
         self._classify(feeds)
 
@@ -230,12 +230,15 @@ def _note_stages(chain: TimedChain, timing_ms: dict[str, float], frames: Frames)
     for name in chain.watches:
         _note(frames.in_chain, name, chain.busy_ms([name]))
     segment_ms = chain.busy_ms([spec.segment.model] if spec.segment else [])
+    purify_ms = chain.busy_ms([spec.purify.model] if spec.purify and spec.purify.model else [])
     after_ms = chain.busy_ms(spec.classify)
     after_ms += chain.busy_ms([spec.combine.model] if spec.combine else [])
-    frames.engines.append(segment_ms + after_ms)
-    stages = {stage: timing_ms[stage] for stage in ("segment", "crop", "classify", "combine")}
+    frames.engines.append(segment_ms + purify_ms + after_ms)
+    stages = {stage: ms for stage, ms in timing_ms.items() if stage != "total"}
+    purified = {"purify": stages["purify"] - purify_ms} if spec.purify else {}
     parts = {
         "resize and mask": stages["segment"] - segment_ms,
+        **purified,
         "crop and resize": stages["crop"],
         "between engines": stages["classify"] + stages["combine"] - after_ms,
         "quality and record": timing_ms["total"] - sum(stages.values()),

@@ -331,6 +331,9 @@ def _inconsistent(bundle: Bundle) -> list[str]:
     segmenter = bundle.models.get(chain.segment.model) if chain.segment else None
     if segmenter and (segmenter.output("mask") is None or segmenter.image_input() is None):
         problems.append("the segmenter needs an image input and a mask output")
+    purifier = bundle.models.get((chain.purify and chain.purify.model) or "")
+    if purifier and (purifier.output("image") is None or purifier.image_input() is None):
+        problems.append("the purifier needs an image input and an image output")
     for name, model in bundle.models.items():
         for variant in model.variants:
             if bundle.files.get(variant.file) not in (None, variant.sha256):

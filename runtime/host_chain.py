@@ -20,7 +20,8 @@ from runtime.chain import Chain, Floats, Measured
 from runtime.errors import BundleError, DermedgeError
 from runtime.lesion import clean_mask, cut_view, find_lesion, next_largest
 from runtime.preprocess import Image, to_tensor
-from runtime.said import Said, heat_of, taken, unlikeness
+from runtime.purify import purify as purify_classically
+from runtime.said import Said, heat_of, picture_of, taken, unlikeness
 
 if TYPE_CHECKING:
     from runtime.bundle import Bundle, Segment
@@ -82,8 +83,12 @@ class HostChain(Chain):
         with _timed(timing, "segment"):
             if chain.segment is not None:
                 measured.lesion = self._segment(frame, chain.segment, tensors)
+        purified = None
+        if chain.purify is not None:
+            with _timed(timing, "purify"):
+                purified = self._purify(frame, measured.lesion, tensors)
         with _timed(timing, "crop"):
-            feeds = self._feeds(frame, measured.lesion, metadata, tensors)
+            feeds = self._feeds(frame, purified, measured.lesion, metadata, tensors)
         with _timed(timing, "classify"):
             said = self._classify(feeds)
         with _timed(timing, "combine"):
@@ -103,19 +108,34 @@ class HostChain(Chain):
         if model not in self._engines:
             self._engines[model] = self._open(model)
             check_fit(spec, {model: self._engines[model]})
-        return heat_of(self._engines[model], spec, model, frame, lesion)
+        return heat_of(
+            self._engines[model], spec, model, frame, lesion,
+            lambda: self._purify(frame, lesion, {}),
+        )  # fmt: skip
+
+    def _of_whole_frame(self, name: str, frame: Image, tensors: Tensors) -> dict[str, Floats]:
+        """A model's inputs. They are kept in `tensors`, where others may be given the same."""
+        feeds = {}
+        for item in self.bundle.spec.models[name].inputs:
+            if item.kind == "image":
+                view = self.bundle.spec.views[item.view]
+                view = view.model_copy(update={"background": "keep"})  # no lesion is known yet
+                if (view, item.preprocess) not in tensors:
+                    tensors[view, item.preprocess] = to_tensor(frame, item.preprocess)
+                feeds[item.name] = tensors[view, item.preprocess]
+        return feeds
+
+    def _purify(self, frame: Image, lesion: Lesion | None, tensors: Tensors) -> Image | Floats:
+        purify = self.bundle.spec.chain.purify
+        if purify is None or purify.model is None:
+            return purify_classically(frame, lesion.mask if lesion else None).picture
+        feeds = self._of_whole_frame(purify.model, frame, tensors)
+        return picture_of(self.bundle.spec, purify.model, self._engines[purify.model].run(feeds))
 
     def _segment(self, frame: Image, segment: Segment, tensors: Tensors) -> Lesion | None:
-        """What it is given is kept in `tensors` where members may be given the same."""
-        model = self.bundle.spec.models[segment.model]
-        feeds = {}
-        for item in model.inputs:
-            if item.kind == "image":
-                feeds[item.name] = to_tensor(frame, item.preprocess)
-                view = self.bundle.spec.views[item.view]
-                if view.background == "keep":  # the mask would change the others
-                    tensors[view, item.preprocess] = feeds[item.name]
-        mask = self._engines[segment.model].run(feeds)[model.output("mask") or ""][0, 0]
+        feeds = self._of_whole_frame(segment.model, frame, tensors)
+        output = self.bundle.spec.models[segment.model].output("mask") or ""
+        mask = self._engines[segment.model].run(feeds)[output][0, 0]
         if not np.isfinite(mask).all():
             raise DermedgeError(f"'{segment.model}' did not give a mask: it has NaN or infinity")
         cleaned = clean_mask(mask, segment.threshold, segment.fill_holes)
@@ -130,23 +150,27 @@ class HostChain(Chain):
     def _feeds(
         self,
         frame: Image,
+        purified: Image | Floats | None,
         lesion: Lesion | None,
         metadata: Mapping[str, object],
         tensors: Tensors,
     ) -> dict[str, Said]:
         """The inputs of all members and the ensemble. What two look at is prepared once."""
         spec = self.bundle.spec
-        cuts: dict[ViewSpec, Image] = {}
+        size = frame.shape[0], frame.shape[1]
+        cuts: dict[ViewSpec, Image | Floats] = {}
         row = spec.chain.metadata.encode(metadata) if spec.chain.metadata else None
         feeds: dict[str, Said] = {}
-        for name in _after_segmentation(spec):
+        for name in _deciding(spec):
             feeds[name] = {}
             for item in spec.models[name].inputs:
                 if item.kind == "image":
                     view = spec.views[item.view]
                     if (view, item.preprocess) not in tensors:
                         if view not in cuts:
-                            cuts[view] = cut_view(frame, view, lesion)
+                            seen = frame if view.source == "frame" else purified
+                            assert seen is not None  # bundle.py: no purified view without
+                            cuts[view] = cut_view(seen, view, lesion, size)
                         tensors[view, item.preprocess] = to_tensor(cuts[view], item.preprocess)
                     feeds[name][item.name] = tensors[view, item.preprocess]
                 elif item.kind == "metadata" and row is not None:
@@ -172,23 +196,16 @@ class HostChain(Chain):
 
 def models_in_use(spec: Bundle) -> list[str]:
     """The models a frame passes through, in that order and each once."""
-    first = [spec.chain.segment.model] if spec.chain.segment else []
-    return list(dict.fromkeys([*first, *_after_segmentation(spec)]))
+    first = [part.model for part in (spec.chain.segment, spec.chain.purify) if part and part.model]
+    return list(dict.fromkeys([*first, *_deciding(spec)]))
 
 
-def _after_segmentation(spec: Bundle) -> list[str]:
+def _deciding(spec: Bundle) -> list[str]:
     last = [spec.chain.combine.model] if spec.chain.combine else []
     return [*spec.chain.classify, *last]
 
 
 def refuse_what_no_chain_can_do(spec: Bundle) -> None:
-    if spec.chain.purify is not None:
-        raise BundleError(
-            "The bundle asks for purification (chain.purify), which no chain can do yet.",
-            got=f"chain.purify: {spec.chain.purify.method}",
-            expected="chain.purify: null",
-            remedy="export the bundle again without it",
-        )
     takes = spec.chain.combine.takes if spec.chain.combine else "probabilities"
     for name in spec.chain.classify:
         if takes != "probabilities" and spec.models[name].output(takes) is None:
@@ -197,19 +214,21 @@ def refuse_what_no_chain_can_do(spec: Bundle) -> None:
                 got=", ".join(output.role for output in spec.models[name].outputs),
                 remedy="export the bundle again",
             )
-    if spec.chain.segment is not None:
-        _refuse_segmenter_of_more(spec, spec.chain.segment.model)
+    for what, part in (("segmenter", spec.chain.segment), ("purifier", spec.chain.purify)):
+        if part is not None and part.model is not None:
+            _refuse_more_than_the_frame(spec, what, part.model)
 
 
-def _refuse_segmenter_of_more(spec: Bundle, name: str) -> None:
-    """Before the lesion is known there is the whole frame to look at, and nothing else."""
+def _refuse_more_than_the_frame(spec: Bundle, what: str, name: str) -> None:
+    """At first there is the frame as the camera sent it to look at, and nothing else."""
     for item in spec.models[name].inputs:
-        if item.kind != "image" or spec.views[item.view].area != "frame":
+        view = spec.views[item.view] if item.kind == "image" else None
+        if view is None or view.area != "frame" or view.source == "purified":
             raise BundleError(
-                f"The segmenter '{name}' can only look at the whole frame.",
+                f"The {what} '{name}' can only look at the whole frame.",
                 got=f"the input '{item.name}'"
                 + (f" with the view '{item.view}'" if item.kind == "image" else f" ({item.kind})"),
-                expected="an image input with a view whose area is 'frame'",
+                expected="an image input with a view whose area and source are 'frame'",
                 remedy="export the bundle again",
             )
 

@@ -7,14 +7,15 @@ Python and the CUDA kernels cannot round them apart.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from runtime.preprocess import Image
 from runtime.specs import ViewSpec
 
+Picture = npt.NDArray[Any]  # a frame, or what purification made of it: 8 bits, or floats
 Mask = npt.NDArray[np.uint8]  # height × width, 0 or 1, at the segmentation network's size
 
 
@@ -27,8 +28,15 @@ class Box:
     width: int
     height: int
 
-    def cut(self, image: Image) -> Image:
+    def cut(self, image: Picture) -> Picture:
         return image[self.y : self.y + self.height, self.x : self.x + self.width]
+
+    def scaled(self, before: tuple[int, int], after: tuple[int, int]) -> Box:
+        """The same part of a picture at another height and width: every pixel that it touches."""
+        (height, width), (rows, columns) = before, after
+        y0, y1 = self.y * rows // height, _ceil((self.y + self.height) * rows, height)
+        x0, x1 = self.x * columns // width, _ceil((self.x + self.width) * columns, width)
+        return Box(x0, y0, x1 - x0, y1 - y0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,14 +139,24 @@ def _widen(start: int, stop: int, side: int, limit: int) -> tuple[int, int]:
     return start, start + side
 
 
-def cut_view(frame: Image, view: ViewSpec, lesion: Lesion | None) -> Image:
-    """The pixels of a view at full resolution, blackened outside the mask where the view says."""
-    height, width = frame.shape[:2]
-    box = view_box(view, lesion, height, width)
-    crop = box.cut(frame)
+def cut_view(
+    picture: Picture,
+    view: ViewSpec,
+    lesion: Lesion | None,
+    frame: tuple[int, int] | None = None,
+) -> Picture:
+    """The pixels of a view at full resolution, blackened outside the mask where the view says.
+
+    `frame` is the height and width of the frame that the lesion was found in, where the picture
+    is another: what purification made of it.
+    """
+    size = picture.shape[0], picture.shape[1]
+    frame = frame or size
+    box = view_box(view, lesion, *frame).scaled(frame, size)
+    crop = box.cut(picture)
     if view.background == "keep" or lesion is None:
         return crop
-    return crop * box.cut(nearest(lesion.mask, height, width))[..., None]
+    return crop * box.cut(nearest(lesion.mask, *size))[..., None]
 
 
 def nearest(mask: Mask, height: int, width: int) -> Mask:

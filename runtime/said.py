@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,8 +38,28 @@ def unlikeness(spec: Bundle, said: Mapping[str, Said]) -> float | None:
     return max(values, default=None)
 
 
+def picture_of(spec: Bundle, name: str, outputs: Said) -> Floats:
+    """What a model painted, as a frame is: blue, green, red in 0…255, at its own size."""
+    painted = taken(spec, name, outputs, "image")
+    if not np.isfinite(painted).all():
+        raise DermedgeError(f"'{name}' did not give a picture: it has NaN or infinity")
+    return np.ascontiguousarray(painted[::-1].transpose(1, 2, 0)) * np.float32(255)
+
+
+def painted_by(engine: Engine, spec: Bundle, name: str, frame: Image) -> Floats:
+    """By itself, for who asks for no more than that picture."""
+    images = (item for item in spec.models[name].inputs if item.kind == "image")
+    feeds = {item.name: to_tensor(frame, item.preprocess) for item in images}
+    return picture_of(spec, name, engine.run(feeds))
+
+
 def heat_of(
-    engine: Engine, spec: Bundle, model: str, frame: Image, lesion: Lesion | None
+    engine: Engine,
+    spec: Bundle,
+    model: str,
+    frame: Image,
+    lesion: Lesion | None,
+    purified: Callable[[], Image | Floats],
 ) -> tuple[Box, Floats]:
     """An explaining model's heat map, and the part of the frame that it is of."""
     item, output = spec.models[model].image_input(), spec.models[model].output("heatmap")
@@ -50,9 +70,10 @@ def heat_of(
             remedy="export the bundle again",
         )
     view = spec.views[item.view]
-    tensor = to_tensor(cut_view(frame, view, lesion), item.preprocess)
+    size = frame.shape[0], frame.shape[1]
+    picture = frame if view.source == "frame" else purified()
+    tensor = to_tensor(cut_view(picture, view, lesion, size), item.preprocess)
     heat = engine.run({item.name: tensor})[output][0, 0]
     if not np.isfinite(heat).all():
         raise DermedgeError(f"'{model}' did not give a heat map: it has NaN or infinity")
-    height, width = frame.shape[:2]
-    return view_box(view, lesion, height, width), heat
+    return view_box(view, lesion, *size), heat

@@ -50,6 +50,23 @@ def segmenter(channels: int = 3) -> onnx.ModelProto:
     return model(nodes, {"image": (channels, SIZE, SIZE)}, {"mask": (1, SIZE, SIZE)}, constants)
 
 
+def purifier() -> onnx.ModelProto:
+    """Dark specks and lines of up to two pixels are filled with what is beside them.
+
+    What it gives is half as wide as what it is given: a picture of a size of its own.
+    """
+    pools = {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}
+    halves = {"kernel_shape": [1, 2], "strides": [1, 2]}
+    nodes = [
+        helper.make_node("MaxPool", ["image"], ["light"], **pools),
+        helper.make_node("Neg", ["light"], ["dark"]),
+        helper.make_node("MaxPool", ["dark"], ["filled"], **pools),
+        helper.make_node("Neg", ["filled"], ["closed"]),
+        helper.make_node("AveragePool", ["closed"], ["picture"], **halves),
+    ]
+    return model(nodes, {"image": (3, SIZE, SIZE)}, {"picture": (3, SIZE, SIZE // 2)}, {})
+
+
 def member(weights: Any, metadata: int = 0, half: bool = False) -> onnx.ModelProto:
     """Mean colour, then one linear layer; `half` computes it in 16 bits between 32-bit ends.
 
@@ -166,6 +183,22 @@ def explaining(fields: dict[str, Any]) -> dict[str, Any]:
     return fields | {"models": fields["models"] | models, "chain": chain}
 
 
+def purifying(fields: dict[str, Any], method: str = "model") -> dict[str, Any]:
+    """The same bundle; its first member looks at what purification made of the frame."""
+    crop = fields["views"]["crop"]
+    views = fields["views"] | {"pure": crop | {"source": "purified"}}
+    name = next(iter(WEIGHTS))
+    models = fields["models"] | {name: fields["models"][name] | {"inputs": [image_input("pure")]}}
+    purify = {"method": method}
+    if method == "model":
+        purify["model"] = "purifier"
+        painted = [{"name": "picture", "role": "image"}]
+        spec = model_fields("purifier", [image_input("whole")])
+        models["purifier"] = spec | {"outputs": painted}
+    chain = fields["chain"] | {"purify": purify}
+    return fields | {"views": views, "models": models, "chain": chain}
+
+
 def operating_point(threshold: float) -> dict[str, Any]:
     interval = {"low": 0.7, "high": 0.95}
     reached = {
@@ -202,6 +235,8 @@ def make_bundle(
     fields = fields or bundle_fields()
     (image,) = fields["models"]["segmenter"]["inputs"]
     write_models(folder, weights, CHANNELS[image["preprocess"].get("colour", "rgb")])
+    if "purifier" in fields["models"]:
+        onnx.save(purifier(), str(folder / "models" / "purifier.onnx"))
     return seal(folder, fields)
 
 

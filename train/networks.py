@@ -17,10 +17,12 @@ from train.models.dilated_unet import DilatedUNet
 from train.models.locally_connected import LocallyConnected
 from train.models.mean import Mean
 from train.models.member import Member
+from train.models.purification import PurificationNet
 from train.models.svm import SvmCombiner
 from train.models.trunks import OWN_TRUNKS, build_trunk
 from train.models.unet import UNet
 from train.models.zoome import ZooMe, build_zoome
+from train.purifier_recipe import ModelPurifier
 from train.recipe import (
     DilatedUNetSpec,
     EncoderUNetSpec,
@@ -119,6 +121,21 @@ def encoder_of(net: nn.Module, network: SegmenterNetwork) -> tuple[nn.Module, st
 def segmenter_preprocess(recipe: Recipe) -> PreprocessSpec:
     part = segmenter_of(recipe)
     return PreprocessSpec(size=part.size, colour=part.colour, mean=part.mean, std=part.std)
+
+
+def build_purifier(recipe: Recipe) -> PurificationNet:
+    return PurificationNet(purifier_of(recipe).width)
+
+
+def purifier_of(recipe: Recipe) -> ModelPurifier:
+    """For those who know that there is one and that it is a network."""
+    assert isinstance(recipe.purifier, ModelPurifier)
+    return recipe.purifier
+
+
+def purifier_preprocess(recipe: Recipe) -> PreprocessSpec:
+    """Red, green and blue as they are: that is what it gives as well."""
+    return PreprocessSpec(size=purifier_of(recipe).size, mean=(0.0,) * 3, std=(1.0,) * 3)
 
 
 def build_member(recipe: Recipe, name: str, *, hub: bool = False) -> Classifier:

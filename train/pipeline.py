@@ -1,6 +1,7 @@
 """All stages of a run, in order, each skipped when its result is there and its inputs unchanged.
 
 segmenter, one a fold      → masks of images it has not seen
+purifiers, one a fold      → what they make of images they have not seen
 images of scarce classes   → generators, one set a fold → pictures that members see as well
 views cut by those masks   → members, one a fold → out-of-fold predictions
 all images                 → the segmenter and the members that ship
@@ -12,6 +13,7 @@ The networks that ship are trained on everything; what they are worth is told by
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,8 @@ from train.recipe import Recipe
 from train.stage import Stage
 from train.stages.classifying import Classifying
 from train.stages.combining import Combining
-from train.stages.run import FINAL, Run
+from train.stages.purifying import Purifying
+from train.stages.run import FINAL, Dealt, Run
 from train.stages.segmenting import Segmenting
 from train.stages.synthesising import Synthesising
 from train.trainer import Machine
@@ -38,12 +41,18 @@ class Pipeline:
         out: Path,
         machine: Machine,
         beside: tuple[Path, ...] = (),
+        outlined: Dealt | None = None,
     ) -> None:
+        """`outlined`: the images that the segmenter learns from, where those are others."""
         self.recipe, self.table, self.folds = recipe, table, folds
         self._run = run = Run(recipe, table, folds, out, machine, beside)
-        self.segmenting = None if recipe.segmenter is None else Segmenting(run)
+        taught = run
+        if outlined is not None:
+            taught = replace(run, table=outlined.table, folds=outlined.folds)
+        self.segmenting = None if recipe.segmenter is None else Segmenting(run, taught)
+        self.purifying = None if recipe.purifier is None else Purifying(run, self.segmenting)
         synthesising = None if recipe.synthetic is None else Synthesising(run)
-        self.classifying = Classifying(run, self.segmenting, synthesising)
+        self.classifying = Classifying(run, self.segmenting, self.purifying, synthesising)
         self.combining = Combining(run, self.segmenting, self.classifying)
 
     @property
@@ -59,6 +68,9 @@ class Pipeline:
             for part in parts:
                 self.segmenting.train(part)
             self.segmenting.masks  # noqa: B018  made here, so that a missing mask is known early
+        if self.purifying is not None:
+            for part in parts:
+                self.purifying.train(part)
         for member in self.recipe.members:
             for part in parts:
                 self.classifying.train(member, part)
@@ -69,6 +81,8 @@ class Pipeline:
         for part in parts:
             if self.segmenting is not None:
                 yield self.segmenting.stage(part)
+            if self.purifying is not None and self.purifying.model is not None:
+                yield self.purifying.stage(part)
             for member in self.recipe.members:
                 yield self.classifying.stage(member, part)
         yield self.combining.stage(parts)

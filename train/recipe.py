@@ -12,6 +12,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from runtime.metadata import MetadataSpec
 from runtime.specs import Colour, Fraction, Pixels, Spec, ViewSpec, check_channels
+from train.purifier_recipe import Purification
 
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -306,7 +307,7 @@ class SyntheticRecipe(Spec):
     training: Course
 
 
-class Recipe(Spec):
+class Recipe(Purification):
     name: str
     about: str
     intended_use: str
@@ -322,8 +323,7 @@ class Recipe(Spec):
     metadata: MetadataSpec | None = None  # what networks may be told of the patient
     training: Training
     synthetic: SyntheticRecipe | None = None
-    # How members are joined; null: the one member decides.
-    ensemble: CombinerChoice | None = LocallyConnectedRecipe()
+    ensemble: CombinerChoice | None = LocallyConnectedRecipe()  # null: the one member decides
 
     @model_validator(mode="after")
     def _names_fit(self) -> Recipe:
@@ -331,13 +331,12 @@ class Recipe(Spec):
             if member.view not in self.views:
                 views = ", ".join(self.views)
                 raise ValueError(f"members.{name}.view is {member.view!r}, there are {views}")
-            if name in ("segmenter", "ensemble"):
+            if name in ("segmenter", "purifier", "ensemble"):
                 raise ValueError(f"members.{name} has the name of another part of the system")
         for name, view in self.views.items():
-            if view.source != "frame":
-                raise ValueError(f"views.{name}.source is {view.source!r}: nothing makes that here")
             if view.shows_lesion and self.segmenter is None:
                 raise ValueError(f"views.{name} shows the lesion, but segmenter is null")
+        self.check_sources(self.views, [member.view for member in self.members.values()])
         if len(set(self.classes)) != len(self.classes):
             raise ValueError("classes has a name twice")
         for name in (*self.positive, self.score):

@@ -94,13 +94,13 @@ def _merged(fields: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
 
 
 def _of_one_kind(known: dict[str, Any], value: dict[str, Any]) -> bool:
-    return "kind" not in value or value["kind"] == known.get("kind")
+    return all(value.get(name, known.get(name)) == known.get(name) for name in ("kind", "method"))
 
 
 def _place(loc: tuple[int | str, ...]) -> str:
     """Where in the file: without the kind of a part, which pydantic puts behind its name."""
     parts = [str(part) for part in loc]
-    kind = {"members": 2, "ensemble": 1}.get(parts[0] if parts else "")
+    kind = {"members": 2, "ensemble": 1, "purifier": 1}.get(parts[0] if parts else "")
     if kind is not None and len(parts) > kind:
         del parts[kind]
     return ".".join(parts)

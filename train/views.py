@@ -18,7 +18,7 @@ from rich.progress import track
 
 from runtime.decode import read_image
 from runtime.errors import InputError
-from runtime.lesion import cut_view, find_lesion
+from runtime.lesion import Lesion, cut_view, find_lesion
 from runtime.preprocess import Image, resample
 from runtime.specs import ViewSpec
 from train.data.table import Sample
@@ -51,20 +51,25 @@ def masks_at(samples: Sequence[Sample], size: tuple[int, int], stage: Stage) -> 
     return _cached(stage, (len(samples), *size), f"masks at {size[1]}×{size[0]}", render)
 
 
+Picture = Callable[[int, Image, Lesion | None], Image]
+"""What purification makes of an image: which one, its frame, and the lesion in it."""
+
+
 def view_at(
     samples: Sequence[Sample],
     masks: Bytes | None,
     view: ViewSpec,
     size: tuple[int, int],
     stage: Stage,
+    purified: Picture | None = None,
 ) -> Bytes:
     """A view of every image at `size`, cut from the full-resolution frame by predicted masks, if
-    there are any."""
+    there are any; or from what `purified` makes of it."""
 
     def render(i: int) -> Bytes:
-        frame = _frame(samples[i])
-        lesion = None if masks is None else find_lesion(masks[i], *frame.shape[:2])
-        return _rounded(cut_view(frame, view, lesion), size)
+        frame, lesion = frame_of(samples[i], None if masks is None else masks[i])
+        picture = frame if purified is None else purified(i, frame, lesion)
+        return _rounded(cut_view(picture, view, lesion, frame.shape[:2]), size)
 
     return _cached(stage, (len(samples), *size, 3), f"crops at {size[1]}×{size[0]}", render)
 
@@ -76,6 +81,11 @@ def made_at(pictures: Bytes, view: ViewSpec, size: tuple[int, int], stage: Stage
         return _rounded(cut_view(pictures[i], view, None), size)
 
     return _cached(stage, (len(pictures), *size, 3), f"pictures at {size[1]}×{size[0]}", render)
+
+
+def frame_of(sample: Sample, mask: Bytes | None) -> tuple[Image, Lesion | None]:
+    frame = _frame(sample)
+    return frame, None if mask is None else find_lesion(mask, *frame.shape[:2])
 
 
 def _frame(sample: Sample) -> Image:

@@ -197,6 +197,12 @@ def _record(
     if combine is not None:
         reason = "it only combines a few numbers: in 8 bits it would be larger"
         models = models | {combine.model: ModelRecord(quantised=False, reason=reason)}
+    purify = bundle.spec.chain.purify
+    if purify is not None and purify.model is not None:
+        reason = (
+            "it paints what others look at: every level that it rounds would be in their pictures"
+        )
+        models = models | {purify.model: ModelRecord(quantised=False, reason=reason)}
     return CalibrationRecord(
         created=datetime.now(timezone.utc),
         reference=bundle.digest,

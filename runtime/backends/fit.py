@@ -95,6 +95,8 @@ def _wanted_output(bundle: Bundle, role: str) -> Shape | None:
         return (1, len(bundle.classes))
     if role == "mask":
         return (1, 1, ANY, ANY)
+    if role == "image":
+        return (1, 3, ANY, ANY)
     if role == "features":
         return (1, ANY)
     return None

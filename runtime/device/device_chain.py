@@ -22,7 +22,7 @@ from runtime.device.opened import OpenedBundle
 from runtime.device.pixels import require_size
 from runtime.device.slot import Slot
 from runtime.errors import DermedgeError, UsageError
-from runtime.said import heat_of, taken, unlikeness
+from runtime.said import heat_of, painted_by, taken, unlikeness
 
 if TYPE_CHECKING:
     from runtime.backends.base import Engine
@@ -220,6 +220,7 @@ class DeviceChain(Chain):
     def _read(self, place: int, measured: Measured) -> None:
         spec, slot = self.bundle.spec, self.slot
         measured.lesion = slot.lesion(place)
+        slot.check_picture(place)
         said = {name: slot.said(name, place) for name in spec.chain.classify}
         measured.members = {
             name: taken(spec, name, outputs, "probabilities") for name, outputs in said.items()
@@ -241,7 +242,15 @@ class DeviceChain(Chain):
         return self.slot.lesion(0)
 
     def _heat(self, model: str, frame: Image, lesion: Lesion | None) -> tuple[Box, Floats]:
-        """By an engine of its own, opened when it is first asked for: most devices never do."""
+        spec, purify = self.bundle.spec, self.bundle.spec.chain.purify
+        painter = (purify and purify.model) or ""
+        return heat_of(
+            self._apart(model), spec, model, frame, lesion,
+            lambda: painted_by(self._apart(painter), spec, painter, frame),
+        )  # fmt: skip
+
+    def _apart(self, model: str) -> Engine:
+        """An engine of its own, opened when it is first asked for: most devices never do."""
         from runtime.backends.registry import open_engine
 
         opened, spec = self._opened, self.bundle.spec
@@ -252,7 +261,7 @@ class DeviceChain(Chain):
                     precision=opened.precision, classes=len(spec.classes),
                 )
             )  # fmt: skip
-        return heat_of(self._explaining[model], spec, model, frame, lesion)
+        return self._explaining[model]
 
     def _free(self) -> None:
         with self._cuda.current():

@@ -152,10 +152,10 @@ def longest_way(
 ) -> tuple[float, str]:
     """Milliseconds of the longest way through the engines, and the member it goes through.
 
-    A member that need not know the lesion runs beside the segmentation.
+    A member that need not know the lesion, nor see what is purified, runs beside both.
     """
     chain = spec.chain
-    first = ms[chain.segment.model] if chain.segment else 0.0
+    first = sum(ms[part.model] for part in (chain.segment, chain.purify) if part and part.model)
     ways = {name: ms[name] + (first if waits(name) else 0.0) for name in chain.classify}
     longest = max(ways, key=lambda name: ways[name])
     last = ms[chain.combine.model] if chain.combine else 0.0

@@ -13,7 +13,7 @@ BLOCK = 128  # threads: small enough that a little network's input still fills e
 
 SIGNATURES = {  # as struct has it: P an address, i an int, f a float
     "clear_states": "Pi",
-    "fill_targets": "PPPPPii",
+    "fill_targets": "PPPPPPii",
     "threshold_mask": "PiifPPP",
     "join_lesion": "Pii",
     "count_areas": "PPi",
@@ -22,6 +22,8 @@ SIGNATURES = {  # as struct has it: P an address, i an int, f a float
     "join_outside": "Pii",
     "settle_mask": "PPPiiiPP",
     "place_boxes": "PPiiPiPP",
+    "clear_broken": "Pi",
+    "find_broken": "PiP",
     "stack_members": "PiP",
 }
 

@@ -14,11 +14,13 @@ MOST_PIXELS = 65535  # a side of a frame: so that the kernels' products fit into
 
 
 class Format(IntEnum):
-    """How a frame's pixels lie in memory. The last two are what cameras send: BT.601, 16…235."""
+    """How pixels lie in memory. YUYV and NV12 are what cameras send: BT.601, 16…235. PLANAR is
+    what networks paint: red, green, blue, each by itself, as floats in 0…1."""
 
     BGR = 0
     YUYV = 1
     NV12 = 2
+    PLANAR = 3
 
 
 COLOURS = {"rgb": 0, "rgb_hsv_l": 1}
@@ -39,7 +41,7 @@ TARGET = np.dtype(
         ("out", np.uint64),
         ("margin", np.float64),
         *((name, np.int32) for name in ("height", "width", "colour", "half")),
-        *((name, np.int32) for name in ("area", "square", "black", "unused")),
+        *((name, np.int32) for name in ("area", "square", "black", "purified")),
         ("mean", np.float32, MOST_CHANNELS),
         ("scale", np.float32, MOST_CHANNELS),
     ]

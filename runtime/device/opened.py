@@ -14,10 +14,12 @@ from runtime.backends.trt_plan import OpenPlan
 from runtime.closing import Closing
 from runtime.device.driver import Cuda
 from runtime.device.kernels import Kernels
+from runtime.errors import BundleError
 from runtime.host_chain import models_in_use, refuse_what_no_chain_can_do
 from runtime.machine import engine_folder
 
 if TYPE_CHECKING:
+    from runtime.bundle import Bundle
     from runtime.bundle_files import LoadedBundle
 
 
@@ -28,6 +30,7 @@ class OpenedBundle(Closing):
         self, bundle: LoadedBundle, backend: str, precision: str | None = None, batch: int = 1
     ) -> None:
         refuse_what_no_chain_can_do(bundle.spec)
+        _refuse_classical_purification(bundle.spec)
         self.bundle, self.backend, self.precision, self.batch = bundle, backend, precision, batch
         self.cuda = Cuda()
         self.plans: dict[str, OpenPlan] = {}
@@ -57,6 +60,16 @@ class OpenedBundle(Closing):
             for plan in self.plans.values():
                 plan.close()
         self.plans.clear()
+
+
+def _refuse_classical_purification(spec: Bundle) -> None:
+    if spec.chain.purify is not None and spec.chain.purify.method == "classical":
+        raise BundleError(
+            "The GPU's chain cannot do classical purification: OpenCV does that on the host.",
+            got="chain.purify: classical",
+            expected="a model, or no purification",
+            remedy="--backend openvino, or a recipe whose purifier is a model",
+        )
 
 
 def largest_batch(bundle: LoadedBundle, backend: str, precision: str | None = None) -> int:

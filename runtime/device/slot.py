@@ -16,6 +16,7 @@ from runtime.device.arena import Arena, Mirrored
 from runtime.device.lanes import Lanes
 from runtime.device.layouts import FRAME, SAID, TARGET, Format
 from runtime.device.mask import MaskWork
+from runtime.device.picture import PictureWork
 from runtime.device.pixels import Pixels
 from runtime.device.targets import Targets, target_table
 
@@ -43,6 +44,7 @@ class Slot:
         self._kernels, self._spec, self._plans = kernels, spec, plans
         self.targets = Targets(spec, plans)
         self._mask = self._mask_work()
+        self._picture = self._picture_work()
         self._given, self._work, self.results = Mirrored(cuda), Arena(cuda), Mirrored(cuda)
         self._tables = Mirrored(cuda)  # what never changes
         self.pixels = [Pixels(cuda) for _ in range(batch)]
@@ -67,6 +69,14 @@ class Slot:
         shape = self._plans[segment.model].outputs[output]
         return MaskWork(segment, shape, self.batch, len(self.targets.late))
 
+    def _picture_work(self) -> PictureWork | None:
+        purify = self._spec.chain.purify
+        if purify is None or purify.model is None:
+            return None
+        output = self._spec.models[purify.model].output("image") or ""
+        shape = self._plans[purify.model].outputs[output]
+        return PictureWork(purify.model, output, shape, self.batch)
+
     def _reserve(self) -> None:
         spec, batch = self._spec, self.batch
         metadata, combine = spec.chain.metadata, spec.chain.combine
@@ -75,6 +85,8 @@ class Slot:
         if self._mask is not None:
             self._mask.reserve(self._work, self.results)  # first of the results: see `find`
         self.results.reserve("said", 0)
+        if self._picture is not None:
+            self._picture.reserve(self._tables, self.results)
         for number, target in enumerate(self.targets.all):
             self._work.reserve(f"target {number}", batch * target.size)
         for name, plan in self._plans.items():
@@ -129,8 +141,13 @@ class Slot:
             for row, member in zip(rows, members, strict=True):
                 output, _, from_logits = self._taken(member)
                 row["values"], row["softmax"] = self._output(member, output), from_logits
+        if self._picture is not None:
+            self._picture.write(self._tables, self._painted(self._picture))
         self._tables.upload(self.lanes.main)
         self.cuda.synchronize(self.lanes.main)
+
+    def _painted(self, picture: PictureWork) -> int:
+        return self._output(picture.model, picture.output)
 
     # A launch
 
@@ -163,11 +180,16 @@ class Slot:
             self._fill(self.targets.early, 0)
         waiting = [name for name in chain.classify if self.targets.waits(name)]
         ready = [name for name in chain.classify if name not in waiting]
-        if self._mask is not None:  # these need not know the lesion: they run beside its search
+        if self._mask is not None or self._picture is not None:
+            # These need not know the lesion nor see the picture: they run beside both.
             self._enqueue(ready, lanes.fork(len(ready)))
             ready = []
+        if self._mask is not None:
             self._segment(self._mask, bare)
         pause("segment")
+        if self._picture is not None:
+            self._purify(self._picture, bare)
+            pause("purify")
         if not bare:
             self._fill(self.targets.late, len(self.targets.early))
         pause("crop")
@@ -218,9 +240,10 @@ class Slot:
                 self.results.address("masks"),
             )
         )
+        pictures = 0 if self._picture is None else self._tables.address("pictures")
         self._kernels(
-            "fill_targets", self.lanes.main, self._given.address("frames"), table, boxes, lesions,
-            masks, mask.height if mask else 0, mask.width if mask else 0,
+            "fill_targets", self.lanes.main, self._given.address("frames"), pictures, table, boxes,
+            lesions, masks, mask.height if mask else 0, mask.width if mask else 0,
             threads=max(target.pixels for target in targets), rows=len(targets), frames=self.batch,
         )  # fmt: skip
 
@@ -235,6 +258,12 @@ class Slot:
             self._kernels, self.lanes.main, self._output(segment.model, output),
             self._given.address("frames"), late, self._work, self.results,
         )  # fmt: skip
+
+    def _purify(self, picture: PictureWork, bare: bool) -> None:
+        self._contexts[picture.model].enqueue(self.lanes.main)
+        if not bare:
+            painted = self._painted(picture)
+            picture.issue(self._kernels, self.lanes.main, painted, self.results)
 
     def _combine(self, bare: bool) -> None:
         combine, members = self._spec.chain.combine, self._spec.chain.classify
@@ -252,6 +281,10 @@ class Slot:
 
     def lesion(self, number: int) -> Lesion | None:
         return None if self._mask is None else self._mask.lesion(self.results, number)
+
+    def check_picture(self, number: int) -> None:
+        if self._picture is not None:
+            self._picture.check(self.results, number)
 
     def said(self, model: str, number: int) -> dict[str, Floats]:
         """That frame's outputs of a model, of those that the host is told, by name."""

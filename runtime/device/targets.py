@@ -39,16 +39,18 @@ class Targets:
     def __init__(self, spec: Bundle, plans: Mapping[str, OpenPlan]) -> None:
         self._of: dict[tuple[str, str], Target] = {}
         segmenter = spec.chain.segment.model if spec.chain.segment else None
+        purifier = spec.chain.purify.model if spec.chain.purify else None
         for model, plan in plans.items():
             for item in spec.models[model].inputs:
                 if item.kind != "image":
                     continue
                 kind = plan.tensors[item.name].kind
-                view = _seen(spec.views[item.view], segmenter is None or model == segmenter)
+                no_lesion = segmenter is None or model in (segmenter, purifier)
+                view = _seen(spec.views[item.view], no_lesion)
                 self._of[model, item.name] = Target(view, item.preprocess, kind == "HALF")
         found = dict.fromkeys(self._of.values())
-        self.early = [target for target in found if not target.view.shows_lesion]
-        self.late = [target for target in found if target.view.shows_lesion]
+        self.early = [target for target in found if not _waits(target.view)]
+        self.late = [target for target in found if _waits(target.view)]
 
     @property
     def all(self) -> list[Target]:
@@ -58,9 +60,8 @@ class Targets:
         return self.all.index(self._of[model, tensor])
 
     def waits(self, model: str) -> bool:
-        return any(
-            target.view.shows_lesion for (name, _), target in self._of.items() if name == model
-        )
+        """Whether the model can only be run when lesion or picture are there."""
+        return any(_waits(target.view) for (name, _), target in self._of.items() if name == model)
 
 
 def target_table(targets: Sequence[Target], addresses: Sequence[int]) -> np.ndarray:
@@ -74,10 +75,14 @@ def target_table(targets: Sequence[Target], addresses: Sequence[int]) -> np.ndar
         row["height"], row["width"] = spec.size
         row["colour"], row["half"] = COLOURS[spec.colour], target.half
         row["area"], row["square"] = AREAS[view.area], view.square
-        row["black"] = view.background == "black"
+        row["black"], row["purified"] = view.background == "black", view.source == "purified"
         row["mean"][:channels] = spec.mean
         row["scale"][:channels] = np.float32(1) / np.asarray(spec.std, np.float64)
     return rows
+
+
+def _waits(view: ViewSpec) -> bool:
+    return view.shows_lesion or view.source == "purified"
 
 
 def _seen(view: ViewSpec, no_lesion: bool) -> ViewSpec:

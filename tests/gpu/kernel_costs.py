@@ -68,11 +68,11 @@ def inputs_us(cuda: Cuda, kernels: Kernels, shape: tuple[int, int]) -> dict[str,
     given.host("targets", TARGET, MEMBERS)[...] = target_table([target] * MEMBERS, places)
     given.host("boxes", BOX, MEMBERS)[...] = (width // 4, height // 4, width // 2, height // 2)
     given.upload(stream)
-    names = [given.address(name) for name in ("frame", "targets", "boxes", "lesion")]
+    frame_at, *names = (given.address(n) for n in ("frame", "targets", "boxes", "lesion"))
 
     def fill(rows: int) -> Callable[[], None]:
         return lambda: kernels(
-            "fill_targets", stream, *names, 0, 0, 0, threads=SIDE * SIDE, rows=rows
+            "fill_targets", stream, frame_at, 0, *names, 0, 0, 0, threads=SIDE * SIDE, rows=rows
         )
 
     header = given.host("frame", FRAME, 1)[0]

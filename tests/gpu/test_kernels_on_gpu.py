@@ -90,6 +90,7 @@ def input_on_gpu(
     given.upload(stream)
     names = ("frame", "target", "box", "lesion", "mask")
     places = [given.address(name) for name in names]
+    places.insert(1, 0)  # no picture beside the frame
     kernels("fill_targets", stream, *places, *mask.shape, threads=target.pixels)
     made.download(stream)
     cuda.synchronize(stream)

@@ -13,7 +13,7 @@ from runtime import bench
 from runtime.benchmark import Plan, TimedChain, run_benchmark
 from runtime.bundle_files import load_bundle
 from runtime.sources import folder
-from tests.bundle_factory import add_golden, make_bundle, picture
+from tests.bundle_factory import add_golden, bundle_fields, make_bundle, picture, purifying
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +55,16 @@ def test_the_parts_add_up_to_the_frame(report: dict) -> None:
     shares = report["outside_engines"]
     assert 0 <= shares["share_of_chain"] <= shares["share_of_frame"] <= 1
     assert shares["share_of_frame"] == pytest.approx(1 - engines / whole)
+
+
+@pytest.mark.parametrize("method", ["model", "classical"])
+def test_purification_is_a_part_of_its_own(place: Path, tmp_path: Path, method: str) -> None:
+    bundle = make_bundle(tmp_path / "bundle", purifying(bundle_fields(), method))
+    items = list(folder(place / "photos").items)
+    report = run_benchmark(Plan(bundle.path, items, "openvino", runs=2))
+    assert ("purifier" in report["engines"]) == (method == "model")
+    assert report["outside_engines"]["parts_ms"]["purify"]["runs"] == 2
+    test_the_parts_add_up_to_the_frame(report)
 
 
 def test_engines_are_busy_as_long_as_all_of_them_ran(place: Path) -> None:

@@ -93,6 +93,8 @@ def no_threshold_but_a_point(fields: Fields) -> None:
         (put("chain", "explain", {"models": ["nobody"]}), "chain.explain names"),
         (put("chain", "purify", {"method": "model"}), "purify names a model exactly when"),
         (put("chain", "purify", {"method": "classical", "model": "member_a"}), "purify names"),
+        (put("chain", "purify", {"method": "model", "model": "nobody"}), "chain.purify names"),
+        (put("chain", "purify", {"method": "model", "model": "member_a"}), "image output"),
         (put("views", "crop", {"source": "purified"}), "chain.purify is null"),
         (put("views", "crop", {"margin": 3.0}), "margin"),
         (put("views", {"whole": {}}), "names the view 'crop'"),

@@ -26,6 +26,7 @@ from tests.bundle_factory import (
     model,
     model_fields,
     picture,
+    purifying,
     write_models,
 )
 
@@ -256,8 +257,15 @@ def test_a_mask_of_nan_is_an_error(tmp_path: Path) -> None:
     assert "'segmenter' did not give a mask" in (result.reason or "")
 
 
-def purify(fields: Fields) -> None:
-    fields["chain"]["purify"] = {"method": "classical"}
+def purifier_of_a_crop(fields: Fields) -> None:
+    fields |= purifying(fields)
+    fields["models"]["purifier"]["inputs"] = [image_input("crop")]
+
+
+def segmenter_of_what_is_purified(fields: Fields) -> None:
+    fields |= purifying(fields)
+    fields["views"]["pure frame"] = {"source": "purified"}
+    fields["models"]["segmenter"]["inputs"] = [image_input("pure frame")]
 
 
 def segmenter_of_a_crop(fields: Fields) -> None:
@@ -272,7 +280,8 @@ def logits_of_none(fields: Fields) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (purify, "chain.purify"),
+        (purifier_of_a_crop, "The purifier 'purifier' can only look at the whole frame"),
+        (segmenter_of_what_is_purified, "The segmenter 'segmenter' can only look at the whole"),
         (segmenter_of_a_crop, "'crop'"),
         (logits_of_none, "'member_b' does not give"),
     ],

@@ -167,6 +167,26 @@ def test_margin_and_square_in_numbers(square: bool, expected: Box) -> None:
     assert view_box(view, lesion, 100, 100) == expected
 
 
+@given(lesions(), VIEWS, FRAME, FRAME)
+def test_a_picture_of_another_size_is_cut_where_the_frame_would_be(
+    found: tuple[Lesion, int, int], view: ViewSpec, rows: int, columns: int
+) -> None:
+    lesion, height, width = found
+    box = view_box(view, lesion, height, width)
+    numbered = np.arange(rows * columns, dtype=np.float32).reshape(rows, columns, 1)
+    plain = view.model_copy(update={"background": "keep"})
+    part = cut_view(numbered, plain, lesion, (height, width))
+
+    def touched(start: int, length: int, pixels: int, samples: int) -> list[int]:
+        size = Fraction(samples, pixels)
+        low, high = start * size, (start + length) * size
+        return [sample for sample in range(samples) if sample < high and sample + 1 > low]
+
+    down = touched(box.y, box.height, height, rows)
+    along = touched(box.x, box.width, width, columns)
+    np.testing.assert_array_equal(part, numbered[np.ix_(down, along)])
+
+
 def test_without_a_lesion_a_view_is_the_whole_frame() -> None:
     view = ViewSpec(area="lesion", margin=0.5, square=True, background="black")
     frame = np.full((7, 9, 3), 200, dtype=np.uint8)

@@ -73,6 +73,10 @@ def test_a_path_is_a_recipe_too(tmp_path: Path) -> None:
     assert load_recipe(str(file)).name == "tiny"
 
 
+def purifier(**own: Any) -> dict[str, Any]:
+    return {"method": "model", "training": {"epochs": 1, "late_epochs": 1}} | own
+
+
 SEVEN = {"colour": "rgb_hsv_l", "mean": [0.5] * 7, "std": [0.5] * 7}
 ENCODER = {"kind": "encoder_unet", "backbone": "resnet18", "decoder": [8] * 5}
 BAD: list[tuple[str, Change]] = [
@@ -97,6 +101,12 @@ BAD: list[tuple[str, Change]] = [
     ("228 and a multiple of 8", lambda r: r["segmenter"].update(network={"kind": "dilated_unet"})),
     ("a timm encoder takes rgb", lambda r: r["segmenter"].update(SEVEN | {"network": ENCODER})),
     ("views.whole.source", lambda r: r["views"]["whole"].update(source="purified")),
+    ("purify_at", lambda r: r.update(purifier={"method": "classical"}, purify_at="always")),
+    ("purify_at", lambda r: r.update(purify_at="sometimes")),
+    ("purifier.width", lambda r: r.update(purifier={"method": "classical", "width": 4})),
+    ("purifier.training", lambda r: r.update(purifier={"method": "model"})),
+    ("no multiples of 64", lambda r: r.update(purifier=purifier(size=[96, 128]))),
+    ("members.purifier", lambda r: r["members"].update(purifier=r["members"]["first"])),
     ("'melanom' is not one of the classes", lambda r: r.update(score="melanom")),
     ("'mole' is not one of the classes", lambda r: r.update(positive=["mole"])),
     ("classes has a name twice", lambda r: r["classes"].append("melanoma")),

@@ -22,6 +22,7 @@ from train.reproducing.costs import COSTS, costs
 from train.reproducing.judges import (
     by_area,
     by_balance,
+    by_class,
     by_largest,
     by_specificity,
     by_youden,
@@ -76,6 +77,9 @@ def test_the_figures_of_a_table_by_hand() -> None:
     assert found["f1"] == pytest.approx((0.8 + 0 + 1) / 3)
     assert found["auc"] == pytest.approx((0.75 + 5 / 6 + 1) / 3)
     assert found["auc of labels"] == pytest.approx((0.75 + 0.5 + 1) / 3)
+    classes = by_class(said, rows)
+    assert classes["sensitivity"] == found["recall"]
+    assert classes["specificity"] == pytest.approx((0.5 + 1 + 1) / 3)
     one = of_one_class(said, rows)
     assert (one["precision"], one["recall"]) == (pytest.approx(2 / 3), 1)
     assert one["loss"] == pytest.approx(-np.log([0.8, 0.5, 0.3, 0.6]).mean())

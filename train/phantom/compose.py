@@ -9,6 +9,7 @@ layer leaves the others as they were.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -85,15 +86,20 @@ def _paint_skin_and_lesion(streams: Streams, grid: Grid, traits: Traits, shape: 
     return render(skin, pigment, brightness=float(np.exp(-0.45 * tone_density(traits.tone))))
 
 
-def make_phantom(seed: int, index: int, size: int | tuple[int, int]) -> Phantom:
-    """Phantom `index` of the series `seed`; `size` is the side, or (height, width)."""
+def make_phantom(
+    seed: int, index: int, size: int | tuple[int, int], without: Collection[str] = ()
+) -> Phantom:
+    """Phantom `index` of the series `seed`; `size` is the side, or (height, width).
+
+    `without` names artefacts that are left out, the rest of the picture staying as it is.
+    """
     if seed < 0 or index < 0:
         raise UsageError("Seed and index must not be negative.", got=f"seed {seed}, index {index}")
     grid, streams = _grid(size), Streams(seed, index)
     traits = draw_traits(streams[Layer.TRAITS], label_of(seed, index))
     shape = draw_shape(streams[Layer.SHAPE], grid, traits)
     image = _paint_skin_and_lesion(streams, grid, traits, shape)
-    shown = dict(traits.artefacts)
+    shown = {name: there and name not in without for name, there in traits.artefacts.items()}
     hair = ruler = np.zeros(grid.shape, np.uint8)
     if shown["ink"]:
         image = between.draw_ink(streams[Layer.INK], grid, image, shape.mask)

@@ -115,6 +115,18 @@ def by_balance(said: Said, rows: Codes) -> dict[str, float]:
     }
 
 
+def by_class(said: Said, rows: Codes) -> dict[str, float]:
+    """The most probable class; sensitivity and specificity as means over the classes."""
+    targets, probabilities = said.targets[rows], said.probabilities[rows]
+    called = probabilities.argmax(axis=1)
+    codes = range(probabilities.shape[1])
+    return {
+        "accuracy": float((called == targets).mean()),
+        "sensitivity": float(np.mean([_share(called[targets == c] == c) for c in codes])),
+        "specificity": float(np.mean([_share(called[targets != c] != c) for c in codes])),
+    }
+
+
 def by_area(said: Said, rows: Codes) -> dict[str, float]:
     """Of the class that is looked for, and the mean that ISIC 2017 ranked by."""
     targets, probabilities = said.targets[rows], said.probabilities[rows]

@@ -19,6 +19,7 @@ from train.datasets import ViewDataset
 from train.freezing import freeze
 from train.sampling import balanced
 from train.stage import Stage
+from train.stages.purifying import Purifying
 from train.stages.run import Run, named
 from train.stages.segmenting import Segmenting
 from train.stages.synthesising import Synthesising
@@ -33,11 +34,30 @@ Floats = npt.NDArray[np.float64]
 class Classifying:
     run: Run
     segmenting: Segmenting | None
+    purifying: Purifying | None
     synthesising: Synthesising | None
 
     # -- what a member looks at, and what it is told -------------------------------------------
 
     def _view(self, member: str) -> Bytes:
+        """What it will look at on a device."""
+        own = self.run.recipe.members[member]
+        if self.purifying is not None and self._sees_purified(member):
+            return self.purifying.view(own.view, own.size)
+        return self._raw(member)
+
+    def _other_form(self, member: str) -> Bytes | None:
+        """Purified, where it looks at pictures as they are, or the other way round."""
+        if self.purifying is None:
+            return None
+        own = self.run.recipe.members[member]
+        purified = self._sees_purified(member)
+        return self._raw(member) if purified else self.purifying.view(own.view, own.size)
+
+    def _sees_purified(self, member: str) -> bool:
+        return self.run.recipe.views[self.run.recipe.members[member].view].source == "purified"
+
+    def _raw(self, member: str) -> Bytes:
         run, recipe = self.run, self.run.recipe.members[member]
         inputs = {**run.data_inputs, "size": recipe.size, **self._view_inputs(member)}
         name = f"{recipe.view}-{recipe.size[1]}x{recipe.size[0]}"
@@ -96,6 +116,7 @@ class Classifying:
             "classes": recipe.classes,
             "part": part,
             **self._told_inputs(member),
+            **({"purified": self.purifying.inputs()} if self.purifying else {}),
             **({"synthetic": self.synthesising.inputs(part)} if self.synthesising else {}),
         }
 
@@ -107,7 +128,7 @@ class Classifying:
         if stage.done:
             return
         training, own = run.recipe.training_of(member), run.recipe.members[member]
-        view = self._view(member)
+        view, other = self._view(member), self._other_form(member)
         made = self._made(member, part)
         stage.begin()
         net = networks.build_member(run.recipe, member, hub=run.from_hub(own.backbone))
@@ -118,6 +139,10 @@ class Classifying:
         targets, known = run.table.targets, self._known(member)
         shown: Dataset[Any] = ViewDataset(view, targets, rows, spec, training.augmentation, known)
         labels = targets[rows]
+        if other is not None:
+            twice = [row for row in rows if not np.array_equal(view[row], other[row])]
+            more = ViewDataset(other, targets, twice, spec, training.augmentation, known)
+            shown, labels = ConcatDataset([shown, more]), np.concatenate([labels, targets[twice]])
         if made is not None:
             codes = made[1]
             more = ViewDataset(*made, range(len(codes)), spec, training.augmentation)

@@ -2,4 +2,5 @@
 
 #include "ensemble.cu"
 #include "lesion.cu"
+#include "picture.cu"
 #include "resample.cu"

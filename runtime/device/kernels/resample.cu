@@ -71,6 +71,12 @@ __device__ inline Pixel fetch(const Frame &frame, int y, int x) {
                              (size_t)(frame.height + y / 2) * frame.pitch + (x & ~1);
         return from_yuv(row[x], chroma[0], chroma[1]);
     }
+    if (FORMAT == PLANAR) {
+        size_t plane = (size_t)frame.height * frame.width;
+        const float *red = (const float *)row + x;
+        Pixel pixel = {255.0f * red[2 * plane], 255.0f * red[plane], 255.0f * red[0]};
+        return pixel;
+    }
     Pixel pixel = {(float)row[3 * x], (float)row[3 * x + 1], (float)row[3 * x + 2]};
     return pixel;
 }
@@ -140,26 +146,41 @@ __device__ inline void store(const Target &target, size_t place, float value) {
         ((float *)target.out)[place] = value;
 }
 
+// The same part of a picture of another size: every pixel that it touches.
+__device__ inline Box scaled(Box box, const Frame &before, const Frame &after) {
+    int y0 = box.y * after.height / before.height, x0 = box.x * after.width / before.width;
+    int y1 = ((box.y + box.height) * after.height + before.height - 1) / before.height;
+    int x1 = ((box.x + box.width) * after.width + before.width - 1) / before.width;
+    Box part = {x0, y0, x1 - x0, y1 - y0};
+    return part;
+}
+
 // One thread a pixel of a target: blocks × targets × frames.
-extern "C" __global__ void fill_targets(const Frame *frames, const Target *targets,
-                                        const Box *boxes, const Lesion *lesions, const byte *masks,
-                                        int mask_height, int mask_width) {
+extern "C" __global__ void fill_targets(const Frame *frames, const Frame *pictures,
+                                        const Target *targets, const Box *boxes,
+                                        const Lesion *lesions, const byte *masks, int mask_height,
+                                        int mask_width) {
     int at = position();
     const Target &target = targets[blockIdx.y];
     if (at >= target.height * target.width) return;
-    const Frame frame = frames[blockIdx.z];
+    Frame frame = frames[blockIdx.z];
     int edge = target.area == MIDDLE ? frame.width / 8 : 0;
     Box box = {edge, 0, frame.width - 2 * edge, frame.height};
     Cover cover = {0, mask_height, mask_width};
     if (target.area == OF_LESION) box = boxes[blockIdx.z * gridDim.y + blockIdx.y];
+    if (target.purified) {
+        box = scaled(box, frame, pictures[blockIdx.z]);
+        frame = pictures[blockIdx.z];
+    }
     if (target.black && lesions[blockIdx.z].found)
         cover.mask = masks + (size_t)blockIdx.z * mask_height * mask_width;
 
     Axis down(box.height, target.height, at / target.width);
     Axis along(box.width, target.width, at % target.width);
-    Pixel pixel = frame.format == YUYV   ? averaged<YUYV>(frame, box, cover, down, along)
-                  : frame.format == NV12 ? averaged<NV12>(frame, box, cover, down, along)
-                                         : averaged<BGR>(frame, box, cover, down, along);
+    Pixel pixel = frame.format == YUYV     ? averaged<YUYV>(frame, box, cover, down, along)
+                  : frame.format == NV12   ? averaged<NV12>(frame, box, cover, down, along)
+                  : frame.format == PLANAR ? averaged<PLANAR>(frame, box, cover, down, along)
+                                           : averaged<BGR>(frame, box, cover, down, along);
     float channels[MOST_CHANNELS];
     int count = to_channels(pixel, target.colour, channels);
     size_t plane = (size_t)target.height * target.width;

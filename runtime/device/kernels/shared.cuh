@@ -10,7 +10,7 @@
 typedef unsigned char byte;
 typedef unsigned long long word;
 
-enum Format { BGR = 0, YUYV = 1, NV12 = 2 };
+enum Format { BGR = 0, YUYV = 1, NV12 = 2, PLANAR = 3 };
 enum Colour { RGB = 0, RGB_HSV_L = 1 };
 enum Area { WHOLE = 0, MIDDLE = 1, OF_LESION = 2 };
 
@@ -35,7 +35,7 @@ struct Target {  // one input of a network, and what it shows
     int colour;
     int half;  // whether `out` holds 16-bit floats
     int area, square, black;
-    int unused;
+    int purified;  // whether it shows the frame's picture, and not the frame
     float mean[MOST_CHANNELS];
     float scale[MOST_CHANNELS];  // one over the deviation
 };

@@ -24,7 +24,16 @@ from runtime.device.launching import WAYS, Mode
 from runtime.device.opened import OpenedBundle
 from runtime.errors import BundleError
 from runtime.host_chain import HostChain
-from tests.bundle_factory import bundle_fields, make_bundle, picture, write_models
+from tests.bundle_factory import (
+    SIZE,
+    bundle_fields,
+    explaining,
+    make_bundle,
+    model,
+    picture,
+    purifying,
+    write_models,
+)
 from tests.runtime.device.simulated_gpu import Maker, SimulatedGpu
 from tests.runtime.device.simulated_trt import write_plans
 
@@ -174,6 +183,24 @@ def unfilled() -> dict[str, Any]:
     return changed(segment={"model": "segmenter", "threshold": 0.3, "fill_holes": False})
 
 
+def purified() -> dict[str, Any]:
+    return purifying(bundle_fields())
+
+
+def purified_and_black() -> dict[str, Any]:
+    fields = purified()
+    fields["views"]["pure"] = {"source": "purified", "area": "middle", "background": "black"}
+    return fields
+
+
+def purified_without_lesion() -> dict[str, Any]:
+    """And a member that need not wait for the picture."""
+    fields = purified()
+    fields["views"] = {"whole": {}, "crop": {}, "pure": {"source": "purified"}}
+    fields["chain"]["segment"] = None
+    return fields
+
+
 def seven_channels() -> dict[str, Any]:
     """A segmenter that takes hue, saturation, value and luminance beside red, green and blue."""
     fields = bundle_fields()
@@ -184,7 +211,8 @@ def seven_channels() -> dict[str, Any]:
 
 KINDS = [
     seven_channels, black, middle, black_middle, middle_without_lesion, whole_and_crop,
-    without_lesion, of_logits, of_features, alone, unfilled,
+    without_lesion, of_logits, of_features, alone, unfilled, purified, purified_and_black,
+    purified_without_lesion,
 ]  # fmt: skip
 
 
@@ -306,6 +334,56 @@ def test_an_order_that_is_not_kept_would_be_noticed(
             got = chain.analyse(FRAMES[0])
             wrong += got.combined != pytest.approx(expected, abs=1e-4)
     assert wrong > 0
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_purification_in_every_way_and_several_at_once(
+    make_gpu: Maker, tmp_path: Path, way: Mode
+) -> None:
+    bundle = make_bundle(tmp_path / "bundle", explaining(purified()))
+    expected = [on_host(bundle, frame) for frame in FRAMES]
+    for seed in range(3):
+        make_gpu(seed)
+        with on_device(bundle, (way,), batch=3) as chain:
+            got = chain.analyse_batch(FRAMES[:3], [{}] * 3)
+            got += chain.analyse_batch(FRAMES[3:], [{}] * 2)
+            for one, other in zip(got, expected, strict=True):
+                same(one, other)
+            if way == "staged":
+                assert "purify" in got[0].result.timing_ms
+
+
+def test_a_heat_map_of_what_was_painted(gpu: SimulatedGpu, tmp_path: Path) -> None:
+    bundle = make_bundle(tmp_path / "bundle", explaining(purified()))
+    with on_device(bundle) as chain, HostChain(bundle, "onnxruntime") as host:
+        write_plans(bundle, models=["purifier", "member_a_heatmap"])
+        for frame in FRAMES[:2]:
+            lesion = host.find(frame)
+            made = (each.explain_part("member_a_heatmap", frame, lesion) for each in (chain, host))
+            (box, got), (expected_box, expected) = made
+            assert box == expected_box
+            np.testing.assert_allclose(got, expected, atol=1e-5)
+
+
+def test_a_picture_that_is_none_is_that_frames_error(gpu: SimulatedGpu, tmp_path: Path) -> None:
+    """What is dark divides by nothing; a frame beside it that is not dark is judged."""
+    bundle = make_bundle(tmp_path / "bundle", purified())
+    nodes = [
+        onnx.helper.make_node("GlobalMaxPool", ["image"], ["lightest"]),
+        onnx.helper.make_node("Div", ["lightest", "lightest"], ["one"]),
+        onnx.helper.make_node("Mul", ["image", "one"], ["picture"]),
+    ]
+    graph = model(nodes, {"image": (3, SIZE, SIZE)}, {"picture": (3, SIZE, SIZE)}, {})
+    onnx.save(graph, str(bundle.path / "models" / "purifier.onnx"))
+    bundle = seal(bundle.path, purified())
+    frames = [picture(), np.zeros((40, 40, 3), np.uint8)]
+    with on_device(bundle, batch=2) as chain:
+        for _ in range(2):
+            got = chain.analyse_batch(frames, [{}, {}])
+            assert got[0].result.status == "ok"
+            assert "'purifier' did not give a picture" in (got[1].result.reason or "")
+            for one, frame in zip(got, frames, strict=True):
+                same(one, on_host(bundle, frame))
 
 
 def test_what_the_device_cannot_do_it_refuses_by_name(gpu: SimulatedGpu, tmp_path: Path) -> None:

@@ -56,6 +56,11 @@ def header(pixels: np.ndarray, format: Format = Format.BGR) -> np.ndarray:
     return np.array([(pixels.ctypes.data, rows, pixels.shape[1], pitch, format)], FRAME)
 
 
+def picture_header(painted: np.ndarray) -> np.ndarray:
+    _, rows, columns = painted.shape
+    return np.array([(painted.ctypes.data, rows, columns, 4 * columns, Format.PLANAR)], FRAME)
+
+
 def table(targets: list[Target], outs: list[np.ndarray]) -> np.ndarray:
     return target_table(targets, [int(out.ctypes.data) for out in outs])
 
@@ -69,8 +74,9 @@ def filled(
     format: Format = Format.BGR,
     half: bool = False,
     seed: int = 1,
+    painted: np.ndarray | None = None,
 ) -> np.ndarray:
-    """One target of one frame, as the kernel makes it."""
+    """One target of one frame, as the kernel makes it; `painted` is what a purifier made of it."""
     height, width = header(pixels, format)[0]["height"], pixels.shape[1]
     kind = np.float16 if half else np.float32
     out = np.full((1, CHANNELS[spec.colour], *spec.size), np.nan, kind)
@@ -82,7 +88,8 @@ def filled(
         lesions["found"], mask = 1, np.ascontiguousarray(lesion.mask)
     rows = table([Target(view, spec, half)], [out])
     frames = header(pixels, format)
-    places = (array.ctypes.data for array in (frames, rows, boxes, lesions, mask))
+    pictures = header(pixels) if painted is None else picture_header(painted)
+    places = (array.ctypes.data for array in (frames, pictures, rows, boxes, lesions, mask))
     Here(seed)("fill_targets", None, *places, *mask.shape, threads=spec.size[0] * spec.size[1])
     return out
 
@@ -172,6 +179,40 @@ def test_crops(
     got = filled(frame, view, spec, lesion, seed=seed)[0, :3]
     expected = to_tensor(cut_view(frame, view, lesion), spec)[0, :3]
     assert abs(got - expected).max() * 0.25 < 0.1 * GREY
+
+
+@settings(max_examples=600)
+@given(st.data(), *[SIDES] * 6, VIEWS, SEEDS, COLOURS)
+def test_crops_of_what_a_purifier_painted(
+    data: st.DataObject, height: int, width: int, rows: int, columns: int, down: int, along: int,
+    view: ViewSpec, seed: int, colour: str,
+) -> None:  # fmt: skip
+    lesion = data.draw(lesions(height, width))
+    view = view.model_copy(update={"source": "purified"})
+    painted = np.random.default_rng(seed).random((3, down, along), np.float32)
+    frame, spec = noise(seed, height, width), spec_of(rows, columns, colour)
+    got = filled(frame, view, spec, lesion, seed=seed, painted=painted)[0, :3]
+    picture = np.ascontiguousarray(painted[::-1].transpose(1, 2, 0)) * np.float32(255)
+    expected = to_tensor(cut_view(picture, view, lesion, (height, width)), spec)[0, :3]
+    assert abs(got - expected).max() * 0.25 < 0.1 * GREY
+
+
+@settings(max_examples=60)
+@given(st.integers(1, 3), SIDES, SIDES, st.sampled_from([np.nan, np.inf, -np.inf, 1e30]), SEEDS)
+def test_a_picture_that_is_none_is_found(
+    frames: int, height: int, width: int, value: float, seed: int
+) -> None:
+    random = np.random.default_rng(seed)
+    pictures = random.random((frames, 3, height, width), np.float32)
+    which, place = int(random.integers(frames)), int(random.integers(3 * height * width))
+    pictures[which].reshape(-1)[place] = value
+    broken = np.full(frames, 7, np.int32)
+    here, count = Here(seed), 3 * height * width
+    here("clear_broken", None, broken.ctypes.data, frames, threads=frames)
+    places = pictures.ctypes.data, count, broken.ctypes.data
+    here("find_broken", None, *places, threads=-(-count // STRIP), rows=frames)
+    expected = [int(number == which and not np.isfinite(value)) for number in range(frames)]
+    assert broken.tolist() == expected
 
 
 @settings(max_examples=100)

@@ -71,6 +71,8 @@ extern "C" int launch(const char *name, const unsigned *grid, unsigned block, vo
     KERNEL(join_outside)
     KERNEL(settle_mask)
     KERNEL(place_boxes)
+    KERNEL(clear_broken)
+    KERNEL(find_broken)
     KERNEL(stack_members)
     return 1;
 }
@@ -88,7 +90,7 @@ extern "C" int place_of(const char *name) {
     SIZE(Box) FIELD(Box, x) FIELD(Box, y) FIELD(Box, width) FIELD(Box, height)
     SIZE(Target) FIELD(Target, out) FIELD(Target, margin) FIELD(Target, height)
     FIELD(Target, width) FIELD(Target, colour) FIELD(Target, half) FIELD(Target, area)
-    FIELD(Target, square) FIELD(Target, black) FIELD(Target, unused) FIELD(Target, mean)
+    FIELD(Target, square) FIELD(Target, black) FIELD(Target, purified) FIELD(Target, mean)
     FIELD(Target, scale)
     SIZE(State) FIELD(State, best) FIELD(State, top) FIELD(State, left) FIELD(State, bottom)
     FIELD(State, right) FIELD(State, area) FIELD(State, next_area) FIELD(State, not_finite)
