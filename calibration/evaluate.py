@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from calibration.evaluation.selection import Selection
     from calibration.judged import Judged
+    from calibration.skin.telling import Told
     from runtime.bundle_files import LoadedBundle
     from train.data.fingerprints import Fingerprints
     from train.data.table import Table
@@ -27,7 +28,8 @@ Examples:
       --map mel=melanoma --map nv=nevus --map bkl=seborrheic_keratosis
 
 \b
-REPORT gets report.html, evaluation.json, predictions.csv (one line an image) and pictures/. The
+REPORT gets report.html, evaluation.json, predictions.csv (one line an image) and pictures/; with
+--tones also tones.csv, and what is found and missed on skin of each tone. The
 bundle of a fold is evaluated on the images it held out. --folds pools several, each image judged
 by the fold that has not seen it. Labels that the bundle has no class for are listed apart.
 Figures are of a data set. It is decision support, not a diagnosis.
@@ -68,6 +70,7 @@ Figures are of a data set. It is decision support, not a diagnosis.
     show_default=True,
     help="Look for images that show the same picture.",
 )
+@click.option("--tones", is_flag=True, help="Figures by tone of the skin, too: eighteen of them.")
 @click.option("--predictions-only", is_flag=True, help="Write predictions.csv and no figures.")
 def command(
     bundle: Path | None,
@@ -80,6 +83,7 @@ def command(
     backend: str,
     all_images: bool,
     copies: bool,
+    tones: bool,
     predictions_only: bool,
 ) -> None:
     """Measure a bundle on labelled images: figures with intervals, drawings, subgroups."""
@@ -104,7 +108,8 @@ def command(
         out.mkdir(parents=True, exist_ok=True)
     judged = _judge(bundles, selection, chosen)
     store = Fingerprints(default_cache()) if copies else None
-    _write(out, judged, bundles, selection, None if predictions_only else (opened, store))
+    told = _told(judged, data) if tones and not predictions_only else None
+    _write(out, judged, bundles, selection, None if predictions_only else (opened, store), told)
 
 
 def _folders(bundle: Path | None, folds: tuple[Path, ...], more: tuple[Path, ...]) -> list[Path]:
@@ -179,12 +184,22 @@ def _judge(bundles: Sequence[LoadedBundle], selection: Selection, backend: str) 
     return parts[0] if len(parts) == 1 else pool(parts)
 
 
+def _told(judged: Judged, data: Sequence[Path]) -> dict[str, Told]:
+    """The tone of each image, where that is known or can be measured."""
+    from calibration.skin.telling import tell_tones
+    from calibration.skin.toned_set import read_manifest
+
+    made = {name: tone for path in data for name, tone in read_manifest(path).items()}
+    return tell_tones(judged, made)
+
+
 def _write(
     out: Path,
     judged: Judged,
     bundles: Sequence[LoadedBundle],
     selection: Selection,
     figures: tuple[Sequence[Table], Fingerprints | None] | None,
+    told: dict[str, Told] | None,
 ) -> None:
     """Predictions first: whatever fails after them need not be judged again."""
     from rich.console import Console
@@ -196,6 +211,7 @@ def _write(
     from calibration.evaluation.masks import compare_masks
     from calibration.evaluation.page import render
     from calibration.evaluation.terminal import show
+    from calibration.skin import shown
     from runtime.out_folder import write_whole
 
     masks = compare_masks(judged)
@@ -205,11 +221,15 @@ def _write(
         return
     opened, store = figures
     leaks = find_leaks(opened, selection, [one.spec for one in bundles], store)
-    evaluation = evaluation_of(judged, masks, bundles, selection, leaks)
+    evaluation = evaluation_of(judged, masks, bundles, selection, leaks, told)
     write_figures(evaluation, out)
     write_charts(evaluation, out)
     write_whole(out / REPORT, render(evaluation).encode())
-    show(Console(highlight=False), evaluation)
+    console = Console(highlight=False)
+    show(console, evaluation)
+    if told is not None and evaluation.tones is not None:
+        shown.write_tones(told, out)
+        shown.show(console, evaluation.tones)
     click.echo(f"Report: {out / REPORT}")
 
 

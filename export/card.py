@@ -191,6 +191,9 @@ def _making(spec: Bundle, command: str, run: FinishedRun | None) -> Iterator[str
         return
     yield f"- Recipe: `{run.recipe.name}`, at the end of this card; seed {run.recipe.seed}."
     yield f"- First weights: {_start(run)}."
+    if made := run.recipe.synthetic:
+        counts = ", ".join(f"{count} of {name}" for name, count in made.images.items())
+        yield f"- Made pictures, beside the data: {counts}, by DCGANs trained on the same images."
     if spec.provenance.fold is None:
         rest = f"trained on all images; the ensemble on predictions out of {run.recipe.folds} folds"
     else:

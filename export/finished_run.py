@@ -75,10 +75,9 @@ class FinishedRun:
         held_out = [name for name, own in self.data["folds"].items() if own == fold]
         return Provenance(
             revision=revision,
-            data=(
-                DataSet(
-                    name=self.data["name"], sha256=self.data["sha256"], images=self.data["images"]
-                ),
+            data=tuple(
+                DataSet(name=each["name"], sha256=each["sha256"], images=each["images"])
+                for each in (self.data, *self.data.get("masks", ()))
             ),
             fold=fold,
             held_out=tuple(held_out),

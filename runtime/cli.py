@@ -28,6 +28,7 @@ VERBS = {
     "quantize": ("calibration.quantize", "Turn a bundle's networks to 8 bits, within a budget."),
     "finetune": ("train.finetune", "Bring 8-bit networks back to what the float ones say."),
     "operate": ("calibration.operating_point", "Fit a bundle's temperature and threshold."),
+    "tones": ("calibration.tones", "Set lesions on skin of eighteen tones, as a data set."),
     "evaluate": ("calibration.evaluate", "Measure how good a bundle is on labelled images."),
     "gate": ("calibration.gate", "Refuse a candidate bundle that lost too much."),
 }

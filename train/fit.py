@@ -24,6 +24,7 @@ Examples:
   dermedge phantoms --count 60 --out phantoms
   dermedge train --recipe demo --data phantoms --out run
   dermedge train --recipe ding --data ISIC2017 --out run --devices 4
+  dermedge train --recipe goel --data ISIC2020 --masks HAM10000 --out run
   dermedge train --recipe my.yaml --data images.csv --out run --weights resnet50=r50.safetensors
 
 A killed run goes on where it stopped when the same command is given again. Stages whose result is
@@ -39,6 +40,12 @@ there and whose inputs are unchanged are skipped.
     multiple=True,
     type=click.Path(path_type=Path),
     help="A data set: a published one's folder, or a CSV of your own. May be repeated.",
+)
+@click.option(
+    "--masks",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A data set whose masks the segmenter learns from, where --data has none.",
 )
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The run's folder.")
 @click.option(
@@ -84,6 +91,7 @@ there and whose inputs are unchanged are skipped.
 def command(
     recipe_name: str,
     data: tuple[Path, ...],
+    masks: tuple[Path, ...],
     out: Path,
     split: str,
     pretrained: bool | None,
@@ -107,7 +115,7 @@ def command(
         workers=min((os.cpu_count() or 1) - 1, 8) if workers is None else workers,
     )  # fmt: skip
     check_machine(machine)
-    _summary(prepare(recipe, data, out, machine, split).run(), out)
+    _summary(prepare(recipe, data, out, machine, split, masks=masks).run(), out)
 
 
 def prepare(
@@ -117,19 +125,32 @@ def prepare(
     machine: Machine,
     split: str,
     beside: tuple[Path, ...] = (),
+    masks: tuple[Path, ...] = (),
 ) -> Pipeline:
     """Everything that can go wrong before the first network is trained.
 
-    `beside`: runs that may have done a part of it already.
+    `beside`: runs that may have done a part of it already. `masks`: data sets that the segmenter
+    learns from, beside what of `data` has masks.
     """
+    import numpy as np
+
+    from train.given_data import open_drawn, open_labelled, outlined_in
     from train.networks import check_frozen
     from train.pipeline import Pipeline
+    from train.stages.run import Dealt
 
     check_frozen(recipe, machine.weights)
-    table = _open(data, recipe)
+    table = open_labelled(data, recipe, needs_masks=not masks)
+    drawn = open_drawn(masks, recipe)
+    outlined = outlined_in(table, drawn, recipe) if drawn else None
     _fetch_weights(out, recipe, machine)
-    folds = _describe(out, recipe, table, machine, split)
-    return Pipeline(recipe, table, folds, out, machine, beside)
+    folds = _describe(out, recipe, table, outlined, drawn, machine, split)
+
+    def dealt(images: Table) -> Dealt:
+        return Dealt(images, np.array([folds[name] for name in images.ids]))
+
+    taught = None if outlined is None else dealt(outlined)
+    return Pipeline(recipe, table, dealt(table).folds, out, machine, beside, taught)
 
 
 def backbones(recipe: Recipe) -> set[str]:
@@ -159,40 +180,20 @@ def _fetch_weights(out: Path, recipe: Recipe, machine: Machine) -> None:
     )
 
 
-def _open(paths: tuple[Path, ...], recipe: Recipe) -> Table:
-    """Training images only: what a publisher set aside for testing stays aside."""
-    from train.data.open_dataset import open_dataset
-    from train.data.table import Table
-
-    tables = [open_dataset(path, recipe.classes) for path in paths]
-    samples = [s for table in tables for s in table if s.split != "test" and s.label is not None]
-    table = Table.of("+".join(t.name for t in tables), samples, recipe.classes)
-    for warning in (w for t in tables for w in t.warnings):
-        click.echo(f"note: {warning}", err=True)
-    without = [s.id for s in samples if s.mask is None]
-    if without and recipe.segmenter is not None:
-        raise UsageError(
-            "The segmenter learns from masks, and some images have none.",
-            got=f"{len(without)} of {len(samples)} without a mask, the first {without[0]}",
-            expected="a mask for every image",
-        )
-    few = {c: n for c, n in table.counts().items() if n < recipe.folds}
-    if few:
-        raise UsageError(
-            "There are too few images of a class to cross-validate.",
-            got=", ".join(f"{n} of {c}" for c, n in few.items()),
-            expected=f"at least {recipe.folds} of each, one a fold",
-        )
-    return table
-
-
-def _describe(out: Path, recipe: Recipe, table: Table, machine: Machine, split: str) -> Any:
+def _describe(
+    out: Path,
+    recipe: Recipe,
+    table: Table,
+    outlined: Table | None,
+    drawn: list[Table],
+    machine: Machine,
+    split: str,
+) -> dict[str, int]:
     """Write what the run is made from, and find its folds and the overlaps between data sets."""
-    import numpy as np
-
     from train.data.fingerprints import Fingerprints, default_cache
     from train.data.overlaps import find_within
     from train.data.splits import GROUP_BY, make_folds
+    from train.data.table import Table
     from train.networks import start_of
     from train.stage import write_json
 
@@ -207,20 +208,22 @@ def _describe(out: Path, recipe: Recipe, table: Table, machine: Machine, split: 
         ) from exc
     store = Fingerprints(default_cache())
     together = GROUP_BY if split == "patient" else ()
-    folds = make_folds(table, recipe.folds, recipe.seed, together, store=store)
-    within = find_within(table, store=store)
+    known = set(table.ids)
+    more = [sample for sample in outlined or () if sample.id not in known]
+    everything = Table.of(table.name, [*table, *more], recipe.classes)
+    folds = make_folds(everything, recipe.folds, recipe.seed, together, store=store)
+    within = find_within(everything, store=store)
     overlaps = within.repeats + [o for shared in within.splits.values() for o in shared]
     write_json(out / "audit.json", [overlap.as_dict() for overlap in overlaps])
     write_json(
         out / "data.json",
         {
-            "name": table.name,
-            "sha256": table.digest,
-            "images": len(table),
+            **_facts_of(table),
             "counts": table.counts(),
             "split": split,
             "start": start_of(recipe, machine.weights),
             "folds": {sample.id: folds[sample.id] for sample in table},
+            "masks": [_facts_of(each) for each in drawn],
         },
     )
     click.echo(f"{len(table)} images ({_counts(table)}) in {recipe.folds} folds")
@@ -233,7 +236,11 @@ def _describe(out: Path, recipe: Recipe, table: Table, machine: Machine, split: 
                 else "folds by image part them, and so figures are kinder than they should be."
             )
         )
-    return np.array([folds[sample.id] for sample in table])
+    return folds
+
+
+def _facts_of(table: Table) -> dict[str, Any]:
+    return {"name": table.name, "sha256": table.digest, "images": len(table)}
 
 
 def _counts(table: Table) -> str:

@@ -13,6 +13,7 @@ The networks that ship are trained on everything; what they are worth is told by
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from train.stage import Stage
 from train.stages.classifying import Classifying
 from train.stages.combining import Combining
 from train.stages.purifying import Purifying
-from train.stages.run import FINAL, Run
+from train.stages.run import FINAL, Dealt, Run
 from train.stages.segmenting import Segmenting
 from train.stages.synthesising import Synthesising
 from train.trainer import Machine
@@ -40,10 +41,15 @@ class Pipeline:
         out: Path,
         machine: Machine,
         beside: tuple[Path, ...] = (),
+        outlined: Dealt | None = None,
     ) -> None:
+        """`outlined`: the images that the segmenter learns from, where those are others."""
         self.recipe, self.table, self.folds = recipe, table, folds
         self._run = run = Run(recipe, table, folds, out, machine, beside)
-        self.segmenting = None if recipe.segmenter is None else Segmenting(run)
+        taught = run
+        if outlined is not None:
+            taught = replace(run, table=outlined.table, folds=outlined.folds)
+        self.segmenting = None if recipe.segmenter is None else Segmenting(run, taught)
         self.purifying = None if recipe.purifier is None else Purifying(run, self.segmenting)
         synthesising = None if recipe.synthetic is None else Synthesising(run)
         self.classifying = Classifying(run, self.segmenting, self.purifying, synthesising)

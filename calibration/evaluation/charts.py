@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from calibration.evaluation import counts, curves
+from calibration.skin import shown
 from runtime.out_folder import write_whole
 from runtime.reporting.document import asset
 from runtime.reporting.markup import Markup
@@ -97,6 +98,9 @@ def _of_counts(evaluation: Evaluation) -> list[Chart]:
     if masks.any:
         note = "Images by the Jaccard index of their outline; left of the line it counts as failed."
         found.append(Chart("outlines", "Outlines", counts.outlines(masks.jaccard), note))
+    if evaluation.tones is not None and evaluation.cases.decides:
+        drawn = shown.drawing(evaluation.tones)
+        found.append(Chart("tones", "By tone of the skin", drawn, shown.NOTE))
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import cached_property
@@ -31,12 +31,15 @@ from calibration.evaluation.masks import FAIR_JACCARD
 from calibration.evaluation.prevalence import PREVALENCES, widened
 from calibration.evaluation.strangers import Stranger, strangers_in
 from calibration.evaluation.subgroups import FLOOR, Group, subgroups
+from calibration.skin.by_tone import by_tone
 
 if TYPE_CHECKING:
     from calibration.evaluation.leaks import Leaks
     from calibration.evaluation.masks import MaskScores
     from calibration.evaluation.selection import Selection
     from calibration.judged import Judged
+    from calibration.skin.by_tone import ByTone
+    from calibration.skin.telling import Told
     from runtime.bundle_files import LoadedBundle
 
 SCHEMA = 1
@@ -55,6 +58,7 @@ class Evaluation:
     groups: dict[str, list[Group]]
     strangers: list[Stranger]
     created: str
+    tones: ByTone | None = None  # where it was asked for
 
     @property
     def pooled(self) -> bool:
@@ -149,6 +153,7 @@ class Evaluation:
             "acquisition": [row.as_dict() for row in self.acquisition],
             "subgroups": {k: [g.as_dict() for g in groups] for k, groups in self.groups.items()},
             "other_classes": [stranger.as_dict() for stranger in self.strangers],
+            **({} if self.tones is None else {"tones": self.tones.as_dict()}),
             "method": self.method,
             "predictions": "predictions.csv",
         }
@@ -181,7 +186,9 @@ def evaluation_of(
     bundles: Sequence[LoadedBundle],
     selection: Selection,
     leaks: Leaks,
+    told: Mapping[str, Told] | None = None,
 ) -> Evaluation:
+    """`told`: the tone of each image by its name, where figures by tone are asked for."""
     place = {name: row for row, name in enumerate(judged.table.ids)}
     known = selection.known.ids
     cases = Cases(judged.select(known), masks.select([place[name] for name in known]))
@@ -197,6 +204,7 @@ def evaluation_of(
         groups=subgroups(cases, bootstrap),
         strangers=strangers_in(judged.select(selection.strangers.ids)),
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        tones=None if told is None else by_tone(cases, told),
     )
 
 

@@ -10,6 +10,7 @@ from calibration.evaluation.charts import charts
 from calibration.evaluation.families import bins_for
 from calibration.evaluation.subgroups import FLOOR
 from calibration.evaluation.wording import KEY, span_of, title_of, value_of
+from calibration.skin import shown
 from runtime.reporting.document import asset, head
 from runtime.reporting.markup import Child, Markup, el, facts_list
 from runtime.reporting.reading import RunFacts
@@ -36,6 +37,7 @@ def render(evaluation: Evaluation) -> str:
         _section("Figures", tables.figures(evaluation), _samples(evaluation)),
         *_decisions(evaluation),
         *_groups(evaluation),
+        *_tones(evaluation),
         *_strangers(evaluation),
         *_missed(evaluation),
         _method(evaluation),
@@ -179,6 +181,14 @@ def _groups(evaluation: Evaluation) -> list[Markup]:
             "sight, it is unknown."
         )
     return [_section("Groups of patients", tables.subgroups(evaluation), *notes)]
+
+
+def _tones(evaluation: Evaluation) -> list[Markup]:
+    found = evaluation.tones
+    if found is None:
+        return []
+    notes = (shown.CAUTION, shown.known_words(found))
+    return [_section("By tone of the skin", shown.figures(found), *notes)]
 
 
 def _strangers(evaluation: Evaluation) -> list[Markup]:

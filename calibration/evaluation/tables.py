@@ -36,7 +36,7 @@ def table(
     return el("div", grid, class_="scroll")
 
 
-def _row(name: str, *cells: Child) -> Markup:
+def entry(name: Child, *cells: Child) -> Markup:
     return el("tr", el("th", name, scope="row"), [_cell(cell) for cell in cells])
 
 
@@ -48,7 +48,7 @@ def _cell(content: Child) -> Markup:
 
 def figures(evaluation: Evaluation) -> Markup:
     rows = [
-        _row(
+        entry(
             title_of(name),
             value_of(estimate),
             span_of(estimate),
@@ -65,7 +65,7 @@ def prevalence(evaluation: Evaluation) -> Markup:
     for part in PREVALENCES:
         pair = [evaluation.figures[f"{kind}@{part:g}"] for kind in ("ppv", "npv")]
         cells = [words for one in pair for words in (value_of(one), span_of(one))]
-        rows.append(_row(percent(part), *cells))
+        rows.append(entry(percent(part), *cells))
     interval = SPAN
     head = (
         "Positives",
@@ -80,7 +80,7 @@ def prevalence(evaluation: Evaluation) -> Markup:
 def outcomes(evaluation: Evaluation) -> Markup:
     kinds = [kind for kind in (*GROUPS, "unreadable") if _seen(evaluation, kind)]
     rows = [
-        _row(plain(name), *(f"{many:,}" for many in (*map(seen.get, kinds), sum(seen.values()))))
+        entry(plain(name), *(f"{many:,}" for many in (*map(seen.get, kinds), sum(seen.values()))))
         for name, seen in evaluation.outcomes.items()
     ]
     return table(("Label", *(GROUPS.get(kind, "Unreadable") for kind in kinds), "All"), rows)
@@ -95,7 +95,7 @@ def acquisition(found: Sequence[Outside]) -> Markup:
     for one in found:
         interval = wilson(one.outside, one.images)
         rows.append(
-            _row(
+            entry(
                 plain(one.measure) if one.measure else "Any of them",
                 _limit_words(one),
                 f"{one.outside:,}",
@@ -130,7 +130,7 @@ def _group(group: Group, shown: Sequence[str], whole: dict[str, Estimate]) -> Ma
     for name in shown:
         estimate = group.figures.get(name, Estimate(None, None, None, 0))
         cells += [value_of(estimate), interval_bar(estimate, whole[name].value)]
-    return _row(group.name, *cells)
+    return entry(group.name, *cells)
 
 
 def interval_bar(estimate: Estimate, whole: float | None) -> Markup:
@@ -160,7 +160,7 @@ def strangers(found: Sequence[Stranger]) -> Markup:
         score = "–" if one.mean_score is None else f"{one.mean_score:.3f}"
         likeliest = ", ".join(f"{plain(k)} {n:,}" for k, n in one.likeliest.items() if n)
         cell = el("td", likeliest, class_="soft")
-        rows.append(_row(plain(one.label), f"{one.n:,}", called, score, cell))
+        rows.append(entry(plain(one.label), f"{one.n:,}", called, score, cell))
     head = ("Label", "n", "Called positive", "Mean score", "Likeliest class")
     return table(head, rows, words="Likeliest class")
 
@@ -179,5 +179,5 @@ def missed(evaluation: Evaluation) -> Markup | None:
         outline = "–" if np.isnan(jaccard) else f"{jaccard:.2f}"
         status = GROUPS.get(cases.outcomes[row], cases.outcomes[row])
         cells = (f"{cases.scores[row]:.3f}", f"{cases.thresholds[row]:.3f}", status, outline)
-        rows.append(_row(sample.id, *cells))
+        rows.append(entry(sample.id, *cells))
     return table(("Image", "Score", "Threshold", "Outcome", "Jaccard"), rows)

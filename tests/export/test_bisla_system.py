@@ -60,6 +60,8 @@ def test_the_generators_stay_behind(place: Path, bundle: LoadedBundle) -> None:
         with (made / part / "pictures" / "nearest.csv").open(encoding="utf-8") as text:
             assert all(float(row["mse"]) > 0 for row in csv.DictReader(text))
     assert set(bundle.spec.models) == {"segmenter", "resnet", "resnet_heatmap"}
+    card = (place / "bundle" / "card.md").read_text(encoding="utf-8")
+    assert "beside the data: 3 of melanoma, 2 of seborrheic_keratosis" in card
 
 
 def test_the_segmenter_takes_seven_channels(place: Path, bundle: LoadedBundle) -> None:

@@ -26,6 +26,9 @@ from train.recipe_files import load_recipe
 pytestmark = pytest.mark.slow
 
 GRAPHS = ("segmenter", "first", "second", "ensemble")
+FULL_SIZE = (
+    "bhardwaj", "bhardwaj/eight_vgg", "bisla", "ding", "goel", "goel/unet_scratch", "zoome",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -57,10 +60,11 @@ def test_the_builder_does_refuse(exported: LoadedBundle) -> None:
     assert "NoSuchOperator" in str(caught.value.got)
 
 
-def test_every_network_of_a_full_size_bundle() -> None:
+@pytest.mark.parametrize("recipe", FULL_SIZE)
+def test_every_network_of_a_full_size_bundle(recipe: str) -> None:
     """With random weights: what a builder refuses are operators, types and sizes."""
     refused: dict[str, str] = {}
-    for part in parts_untrained(load_recipe("ding")):
+    for part in parts_untrained(load_recipe(recipe)):
         graph = to_onnx(part.graph, *part.shapes)
         try:
             assert build(graph.SerializeToString(), "fp32").checked_on == "engine"

@@ -141,3 +141,10 @@ def test_a_backbone_of_random_weights_is_not_frozen(tmp_path: Path) -> None:
     networks.check_frozen(light, {"mobilenetv2_100": tmp_path})
     networks.check_frozen(load_recipe("goel/row2_frozen_segmented"), {})  # from the hub
     networks.check_frozen(load_recipe("goel/light"), {})
+
+
+def test_the_toned_set_is_seen_as_it_is() -> None:
+    for start in ("", "light+"):
+        recipe = load_recipe(f"goel/{start}toned")
+        assert recipe.segmenter is None
+        assert list(recipe.views.values()) == [ViewSpec()]

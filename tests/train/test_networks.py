@@ -188,6 +188,14 @@ def test_layers_behind_a_cut_are_not_built() -> None:
         assert shape == (1, channels, 64 // stride, 64 // stride)
 
 
+@pytest.mark.parametrize("backbone", ["resnet18", "vgg16", "mobilenetv3_small_050"])
+def test_a_trunk_gives_as_many_channels_as_it_says(backbone: str) -> None:
+    """The last two have layers behind what timm calls their features."""
+    with META:
+        trunk, channels = build_trunk(backbone, None, {}, False)
+        assert trunk.eval()(torch.zeros(1, 3, 224, 224)).shape[:2] == (1, channels)
+
+
 def test_an_unknown_backbone_suggests_known_ones() -> None:
     with pytest.raises(UsageError) as caught:
         build_trunk("resnet_50", None, {}, False)

@@ -22,6 +22,7 @@ from train.reproducing.costs import COSTS, costs
 from train.reproducing.judges import (
     by_area,
     by_balance,
+    by_class,
     by_largest,
     by_specificity,
     by_youden,
@@ -76,6 +77,9 @@ def test_the_figures_of_a_table_by_hand() -> None:
     assert found["f1"] == pytest.approx((0.8 + 0 + 1) / 3)
     assert found["auc"] == pytest.approx((0.75 + 5 / 6 + 1) / 3)
     assert found["auc of labels"] == pytest.approx((0.75 + 0.5 + 1) / 3)
+    classes = by_class(said, rows)
+    assert classes["sensitivity"] == found["recall"]
+    assert classes["specificity"] == pytest.approx((0.5 + 1 + 1) / 3)
     one = of_one_class(said, rows)
     assert (one["precision"], one["recall"]) == (pytest.approx(2 / 3), 1)
     assert one["loss"] == pytest.approx(-np.log([0.8, 0.5, 0.3, 0.6]).mean())
@@ -107,6 +111,17 @@ def test_areas_and_specificities_by_hand() -> None:
     found = by_specificity("0.5", "0.75", "0.76", "1.0")(said, rows)
     assert found == {"0.5": 1.0, "0.75": 0.75, "0.76": 0.25, "1.0": 0.25}
     assert math.isnan(by_specificity("0.5")(said, rows[4:])["0.5"])
+
+
+def test_a_machine_decides_by_its_margin() -> None:
+    scores = np.array([0.3, 0.1, 0.4, 0.2])
+    probabilities = np.stack([scores, 1 - scores], axis=1)
+    said = Said(
+        probabilities, np.array([0, 1, 0, 0]), np.zeros(4), 0, np.array([0.2, 0.2, 0.5, 0.1])
+    )
+    assert said.chosen.tolist() == [0, 1, 1, 0]
+    assert of_one_class(said, np.arange(4))["recall"] == pytest.approx(2 / 3)
+    assert Said(probabilities, said.targets, said.folds, 0).chosen.tolist() == [1, 1, 1, 1]
 
 
 def clouds() -> tuple[np.ndarray, np.ndarray, np.ndarray]:

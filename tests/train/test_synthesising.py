@@ -15,6 +15,7 @@ import pytest
 from torch.utils.data import ConcatDataset
 
 from runtime.errors import DermedgeError, UsageError
+from runtime.preprocess import resample
 from tests.train.tiny import tiny_recipe, write_data
 from train.data import metrics
 from train.data.open_dataset import open_dataset
@@ -123,6 +124,7 @@ def test_members_are_trained_on_both(run: Run, table: Table, tmp_path: Path) -> 
     assert made.augmentation == real.augmentation
     kept = np.load(tmp_path / "run" / "synthetic" / "0" / "pictures" / "pictures.npy")
     assert kept.shape == (7, 32, 32, 3)
+    np.testing.assert_array_equal(made.pixels[4], np.rint(resample(kept[4], 64, 64)))
     assert run_without(fields(), run)["first fold 1"][0].rows == real.rows
 
 

@@ -63,7 +63,8 @@ def build_trunk(
         net: Any = timm.create_model(
             backbone, pretrained=pretrained, num_classes=0, global_pool="", **options
         )
-        return net, net.num_features
+        # Some have layers between the last features and the classes: VGG, MobileNetV3.
+        return net, net.head_hidden_size
     stages: Any = timm.create_model(
         backbone,
         pretrained=pretrained,

@@ -84,9 +84,9 @@ def by_largest(said: Said, rows: Codes) -> dict[str, float]:
 
 
 def of_one_class(said: Said, rows: Codes) -> dict[str, float]:
-    """The most probable class; precision and recall of the one that is looked for."""
+    """The class that is decided for; precision and recall of the one that is looked for."""
     targets, probabilities = said.targets[rows], said.probabilities[rows]
-    called = probabilities.argmax(axis=1)
+    called = said.chosen[rows]
     precision, recall = _precision_recall(called == said.score, said.truth[rows])
     true = probabilities[np.arange(len(rows)), targets]
     return {
@@ -101,7 +101,7 @@ def of_one_class(said: Said, rows: Codes) -> dict[str, float]:
 def by_balance(said: Said, rows: Codes) -> dict[str, float]:
     """The more probable of two classes: what is right of each, and the mean of both."""
     one = of_one_class(said, rows)
-    called = said.probabilities[rows].argmax(axis=1) == said.score
+    called = said.chosen[rows] == said.score
     benign = _share(~called[~said.truth[rows]])
     return {
         "loss": one["loss"],
@@ -112,6 +112,18 @@ def by_balance(said: Said, rows: Codes) -> dict[str, float]:
         "precision": one["precision"],
         "f1": _f1(one["precision"], one["recall"]),
         "auc": one["auc"],
+    }
+
+
+def by_class(said: Said, rows: Codes) -> dict[str, float]:
+    """The most probable class; sensitivity and specificity as means over the classes."""
+    targets, probabilities = said.targets[rows], said.probabilities[rows]
+    called = probabilities.argmax(axis=1)
+    codes = range(probabilities.shape[1])
+    return {
+        "accuracy": float((called == targets).mean()),
+        "sensitivity": float(np.mean([_share(called[targets == c] == c) for c in codes])),
+        "specificity": float(np.mean([_share(called[targets != c] != c) for c in codes])),
     }
 
 

@@ -19,7 +19,8 @@ def segmented(pipelines: Sequence[Pipeline], row: Row, asked: Flags) -> dict[str
     """Means over the images, each with a bootstrap interval of 95 %."""
     (pipeline,) = pipelines
     assert pipeline.segmenting is not None
-    pairs = list(zip(pipeline.segmenting.expert_masks, pipeline.segmenting.masks, strict=True))
+    drawn, found_masks = pipeline.segmenting.expert_masks, pipeline.segmenting.taught_masks
+    pairs = list(zip(drawn, found_masks, strict=True))
     dice = np.array([overlap(*pair)[0] for pair in pairs])[asked]
     right = np.array([(one == other).mean() for one, other in pairs])[asked]
     found = {}

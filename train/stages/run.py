@@ -31,6 +31,14 @@ STATISTICS_IMAGES = 256  # for batch normalisation that lost its statistics
 
 
 @dataclass(frozen=True)
+class Dealt:
+    """Images, and the fold of each."""
+
+    table: Table
+    folds: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
 class Run:
     recipe: Recipe
     table: Table

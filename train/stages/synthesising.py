@@ -54,7 +54,18 @@ class Synthesising:
         """The classes of each GAN, by its name."""
         if self._coupled:
             return {COUPLED: self.run.recipe.classes}
-        return {name: (name,) for name in self._recipe.images}
+        return {name: (name,) for name in self._counts}
+
+    @cached_property
+    def _counts(self) -> dict[str, int]:
+        """How many pictures of which class, in the classes' order and not as the file has them."""
+        images = self._recipe.images
+        return {name: images[name] for name in self.run.recipe.classes if name in images}
+
+    @property
+    def _names(self) -> list[str]:
+        """The class of each picture."""
+        return [name for name, count in self._counts.items() for _ in range(count)]
 
     # -- GANs ----------------------------------------------------------------------------------
 
@@ -148,7 +159,7 @@ class Synthesising:
         for name in self._classes_of:
             self._train(name, part)
         stage.begin()
-        drawn = [self._draw(name, part) for name in self._recipe.images]
+        drawn = [self._draw(name, part) for name in self._counts]
         pictures = np.concatenate([made for made, _ in drawn])
         nearby = Nearest.of([near for _, near in drawn])
         np.save(stage.folder / "pictures.npy", pictures)
@@ -162,7 +173,7 @@ class Synthesising:
         gan, code = self._gan_of(name, part)
         rng = torch.Generator().manual_seed(self.run.recipe.seed)
         rows = self.run.rows(part).tolist()
-        made = _pictures(gan, code, self._recipe.images[name], rng)
+        made = _pictures(gan, code, self._counts[name], rng)
         nearby = nearest(made, self._frames, rows)
         for _ in range(ATTEMPTS):
             if not nearby.copies.any():
@@ -195,11 +206,6 @@ class Synthesising:
         stage = self.run.stage(f"{FOLDER}/{part}/{name}", inputs)
         codes = [self.run.recipe.classes.index(name) for name in self._names]
         return made_at(pictures, spec, size, stage), np.array(codes)
-
-    @property
-    def _names(self) -> list[str]:
-        """The class of each picture."""
-        return [name for name, count in self._recipe.images.items() for _ in range(count)]
 
 
 def _pictures(gan: Gan, code: int, count: int, rng: torch.Generator) -> Bytes:
