@@ -71,6 +71,7 @@ class Pipeline:
         if self.purifying is not None:
             for part in parts:
                 self.purifying.train(part)
+            self.purifying.show()
         for member in self.recipe.members:
             for part in parts:
                 self.classifying.train(member, part)

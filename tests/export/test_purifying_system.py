@@ -85,7 +85,7 @@ def test_what_the_bundle_holds(place: Path, bundle: LoadedBundle) -> None:
     card = (place / "bundle" / "card.md").read_text(encoding="utf-8")
     assert "hair and rulers are removed" in card
     assert ("U-Net of partial convolutions, width 2" in card) == has_network(bundle)
-    assert (place / "run" / "purified" / "sheet.png").is_file()
+    assert (place / "run" / "purified" / "shown" / "sheet.png").is_file()
     if has_network(bundle):
         assert [v.precision for v in spec.models["purifier"].variants] == ["fp16"]
         (output,) = spec.models["purifier"].outputs

@@ -22,6 +22,7 @@ def bisla() -> dict[str, Any]:
         "segmenter": segmenter | {"training": dict(fields["training"])},
         "ensemble": None,
         "views": {"whole": {"area": "frame"}},
+        "purifier": {"method": "classical"},
         "synthetic": gan | made(melanoma=3, seborrheic_keratosis=2),
         "members": {"resnet": member | {"se_width": None, "features": None}},
     }
@@ -43,11 +44,20 @@ def test_bisla_is_the_paper() -> None:
     assert (member.backbone, member.se_width, member.features) == ("resnet50", None, None)
     assert recipe.views[member.view].area == "frame"
     assert recipe.training.sampling == "balanced"
+    assert recipe.purifier is not None
+    assert (recipe.purifier.method, recipe.purifies_always) == ("classical", False)
     seven = load_recipe("bisla/seven")
     assert seven.synthetic is not None
     assert (seven.synthetic.kind, seven.synthetic.latent) == ("coupled_dcgan", 100)
     assert len(seven.classes) == 7
+    assert seven.purifier is not None
+    assert (seven.purifier.method, seven.purifies_always) == ("model", True)
+    course = seven.purifier.training
+    assert (course.rate, course.late_rate) == (2e-4, 1e-4)
+    assert seven.views["whole"].source == "purified"
+    assert not load_recipe("bisla/seven+raw").purifies_always
     assert set(seven.classes) <= set(VOCABULARY)
     plain = load_recipe("bisla/baseline")
-    assert (plain.synthetic, plain.segmenter, plain.training.sampling) == (None, None, "natural")
+    assert (plain.synthetic, plain.segmenter, plain.purifier) == (None, None, None)
+    assert plain.training.sampling == "natural"
     assert plain.training.augmentation == Augmentation()

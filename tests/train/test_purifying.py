@@ -174,7 +174,7 @@ def test_pairs_are_before_and_after(run: Run, table: Table, tmp_path: Path) -> N
 @pytest.mark.parametrize(("method", "columns"), [("classical", 3), ("model", 4)])
 def test_a_sheet_to_look_at(run: Run, tmp_path: Path, method: str, columns: int) -> None:
     run(fields(method))
-    sheet = cv2.imread(str(tmp_path / "run" / "purified" / "sheet.png"))
+    sheet = cv2.imread(str(tmp_path / "run" / "purified" / "shown" / "sheet.png"))
     side = 256 if method == "classical" else SIDE
     assert sheet.shape[1] == columns * side
     assert sheet.shape[0] % side == 0

@@ -113,6 +113,17 @@ def test_areas_and_specificities_by_hand() -> None:
     assert math.isnan(by_specificity("0.5")(said, rows[4:])["0.5"])
 
 
+def test_a_machine_decides_by_its_margin() -> None:
+    scores = np.array([0.3, 0.1, 0.4, 0.2])
+    probabilities = np.stack([scores, 1 - scores], axis=1)
+    said = Said(
+        probabilities, np.array([0, 1, 0, 0]), np.zeros(4), 0, np.array([0.2, 0.2, 0.5, 0.1])
+    )
+    assert said.chosen.tolist() == [0, 1, 1, 0]
+    assert of_one_class(said, np.arange(4))["recall"] == pytest.approx(2 / 3)
+    assert Said(probabilities, said.targets, said.folds, 0).chosen.tolist() == [1, 1, 1, 1]
+
+
 def clouds() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     rng = np.random.default_rng(0)
     targets, folds = np.arange(90) % 3, np.arange(90) // 3 % 3

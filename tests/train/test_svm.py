@@ -109,3 +109,12 @@ def test_a_machine_without_supports_is_linear() -> None:
     points = torch.tensor([[[3.0, 1.0], [1.0, 1.0]]])  # two members, whose mean is (2, 1)
     assert net.margins(points).item() == 0
     assert net(points).tolist() == [[0.5, 0.5]]
+
+
+def test_a_margin_of_nought_is_where_it_changes_its_mind() -> None:
+    said, targets = clouds(2, 1)
+    net = fit_machines(said, targets, 2, SvmRecipe(kind="svm"), seed=0)
+    with_platt(net, combine(net.margins, said), np.where(targets == 0, 0, 1))
+    net.offset += 0.7  # as where one class is rarer than it was weighted
+    yes = combine(net.margins, said)[:, 0] > 0
+    np.testing.assert_array_equal(combine(net, said)[:, 0] > float(net.even[0]), yes)

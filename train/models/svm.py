@@ -37,6 +37,11 @@ class SvmCombiner(nn.Module):
         self.slope: torch.Tensor
         self.offset: torch.Tensor
 
+    @property
+    def even(self) -> torch.Tensor:
+        """The probability of each machine where its margin is nought: from there on it says yes."""
+        return torch.sigmoid(self.offset)
+
     def margins(self, members: torch.Tensor) -> torch.Tensor:
         """batch × members × width → batch × machines; positive where a machine says yes."""
         point = (members.mean(dim=1) - self.middle) / self.scale

@@ -84,9 +84,9 @@ def by_largest(said: Said, rows: Codes) -> dict[str, float]:
 
 
 def of_one_class(said: Said, rows: Codes) -> dict[str, float]:
-    """The most probable class; precision and recall of the one that is looked for."""
+    """The class that is decided for; precision and recall of the one that is looked for."""
     targets, probabilities = said.targets[rows], said.probabilities[rows]
-    called = probabilities.argmax(axis=1)
+    called = said.chosen[rows]
     precision, recall = _precision_recall(called == said.score, said.truth[rows])
     true = probabilities[np.arange(len(rows)), targets]
     return {
@@ -101,7 +101,7 @@ def of_one_class(said: Said, rows: Codes) -> dict[str, float]:
 def by_balance(said: Said, rows: Codes) -> dict[str, float]:
     """The more probable of two classes: what is right of each, and the mean of both."""
     one = of_one_class(said, rows)
-    called = said.probabilities[rows].argmax(axis=1) == said.score
+    called = said.chosen[rows] == said.score
     benign = _share(~called[~said.truth[rows]])
     return {
         "loss": one["loss"],

@@ -23,6 +23,14 @@ class Said:
     targets: Codes
     folds: Codes
     score: int  # the class that is looked for
+    even: Floats | None = None  # the score from which the system itself says yes, image by image
+
+    @property
+    def chosen(self) -> Codes:
+        """The class that the system decides for: the most probable one, where it has no own way."""
+        if self.even is None:
+            return self.probabilities.argmax(axis=1)
+        return np.where(self.scores >= self.even, self.score, 1 - self.score)
 
     @property
     def truth(self) -> Flags:
@@ -53,16 +61,16 @@ def youden(scores: Floats, positive: Flags) -> float:
 
 def said_by(pipeline: Pipeline, row: Row) -> Said:
     recipe, table = pipeline.recipe, pipeline.table
-    predictions = pipeline.combining.predictions()
+    predictions, even = pipeline.combining.predictions(), None
     if row.without:
-        members = pipeline.classifying.out_of_fold(row.without)
-        probabilities = members[:, 0]
+        probabilities = pipeline.classifying.out_of_fold(row.without)[:, 0]
     elif row.system == TOGETHER:
-        probabilities = predictions.ensemble
+        probabilities, even = predictions.ensemble, pipeline.combining.even()
     elif row.system in OTHERS:
         probabilities = joined(
             row.system, predictions.members, table.targets, pipeline.folds, recipe.seed
         )
     else:
         probabilities = predictions.members[:, predictions.names.index(row.system)]
-    return Said(probabilities, table.targets, pipeline.folds, recipe.classes.index(recipe.score))
+    score = recipe.classes.index(recipe.score)
+    return Said(probabilities, table.targets, pipeline.folds, score, even)

@@ -10,15 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from train.combiners import Material, combine, fit_combiners
+from train.combiners import Material, combine, fit_combiners, load_combiner
+from train.models.svm import SvmCombiner
 from train.predictions import OutOfFold
+from train.recipe import SvmRecipe
 from train.stage import Stage, write_json
 from train.stages.classifying import Classifying, Floats
 from train.stages.run import FINAL, Run
 from train.stages.segmenting import Segmenting
 from train.trainer import WEIGHTS, save_network
 
-OOF = "oof.csv"
+OOF, ENSEMBLE = "oof.csv", "ensemble"
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Combining:
                 for name in recipe.members
             ],
         }
-        return Stage.of(self.run.out / "ensemble", inputs)
+        return Stage.of(self.run.out / ENSEMBLE, inputs)
 
     def fit(self, parts: Sequence[str]) -> dict[str, Any]:
         stage = self.stage(parts)
@@ -59,6 +61,22 @@ class Combining:
     def predictions(self) -> OutOfFold:
         run = self.run
         return OutOfFold.read(run.out / OOF, run.table, run.folds, tuple(run.recipe.members))
+
+    def even(self) -> Floats | None:
+        """Where a support vector machine between two classes changes its mind: the score of each
+        image's own fold. Classes that are weighted have that elsewhere than at one half."""
+        run = self.run
+        if not isinstance(run.recipe.ensemble, SvmRecipe) or len(run.recipe.classes) > 2:
+            return None
+        scores = np.zeros(len(run.table))
+        for part in run.fold_parts:
+            net = load_combiner(run.recipe, run.out / ENSEMBLE / part / WEIGHTS)
+            assert isinstance(net, SvmCombiner)
+            first = float(net.even[0])
+            scores[run.unseen(part)] = (
+                first if run.recipe.score == run.recipe.classes[0] else 1 - first
+            )
+        return scores
 
     def _figures(self, members: Floats, together: Floats) -> dict[str, Any]:
         run = self.run

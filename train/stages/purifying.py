@@ -1,11 +1,12 @@
 """Hair and rulers taken off the images: by the classical method, or by networks that learn from it.
 
 The networks are trained fold by fold, and every image is purified by one that has not seen it, as
-it is segmented. RUN/purified/sheet.png shows a few images before and after.
+it is segmented. RUN/purified/shown/sheet.png shows a few images before and after.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -38,6 +39,7 @@ from train.views import Bytes, frame_of, view_at
 FOLDER, NETWORKS = "purified", "purifier"
 FILES = ("before", "after", "occlusions")
 SHEET_SIZE = (256, 256)
+AT_ONCE = 256  # pictures painted: as floats they are large
 
 
 @dataclass(frozen=True)
@@ -73,19 +75,6 @@ class Purifying:
         occlusions = (resample(purified.occlusions, *size) > 0).astype(np.uint8)
         return _at(frame, size), _at(purified.picture, size), occlusions
 
-    def _show_classical(self) -> None:
-        """A few images that it changes."""
-        stage = self.run.stage(f"{FOLDER}/shown", self._classical_inputs())
-        if stage.done:
-            return
-        stage.begin()
-        pairs = (self._pair(row, SHEET_SIZE) for row in range(len(self.run.table)))
-        shown = islice((pair for pair in pairs if pair[2].any()), MOST_ROWS)
-        self._write_sheet(
-            [(before, marked(before, holes), after) for before, after, holes in shown]
-        )
-        stage.finish()
-
     @cached_property
     def _pairs(self) -> Pairs:
         """Of all images, at the network's size."""
@@ -120,13 +109,10 @@ class Purifying:
         return self.run.stage(f"{NETWORKS}/{part}", self._inputs(part))
 
     def train(self, part: str) -> None:
-        """Where there is nothing to learn, what is done is shown."""
+        """Where there is something to learn."""
         recipe = self.model
-        if recipe is None:
-            return self._show_classical()
-        if not (stage := self.stage(part)).done:
+        if recipe is not None and not (stage := self.stage(part)).done:
             self._train(recipe, part, stage)
-        return None
 
     def _train(self, recipe: ModelPurifier, part: str, stage: Stage) -> None:
         data = PairDataset(self._pairs, self.run.rows(part).tolist())
@@ -162,32 +148,18 @@ class Purifying:
             stage.begin()
             painted = _new_file(file, (count, *size, 3))
             for part in self.run.fold_parts:
+                net = networks.build_purifier(self.run.recipe)
+                load_network(net, self.stage(part).folder / WEIGHTS)
                 rows = self.run.unseen(part)
-                painted[rows] = self._paint(part, rows)
+                for first in range(0, len(rows), AT_ONCE):
+                    some = rows[first : first + AT_ONCE]
+                    painted[some] = self._paint(net, some)
             painted.flush()
-            self._show_painted(painted)
             stage.finish()
         loaded: Bytes = np.load(file, mmap_mode="r")
         return loaded
 
-    def _show_painted(self, painted: Bytes) -> None:
-        pairs = self._pairs
-        shown = [row for row in range(len(painted)) if pairs.occlusions[row].any()][:MOST_ROWS]
-        self._write_sheet(
-            [
-                (
-                    pairs.before[row],
-                    marked(pairs.before[row], pairs.occlusions[row]),
-                    pairs.after[row],
-                    painted[row],
-                )
-                for row in shown
-            ]
-        )
-
-    def _paint(self, part: str, rows: npt.NDArray[np.int64]) -> Bytes:
-        net = PurificationNet(self.model.width if self.model else 0)
-        load_network(net, self.stage(part).folder / WEIGHTS)
+    def _paint(self, net: PurificationNet, rows: npt.NDArray[np.int64]) -> Bytes:
         nothing = np.zeros(len(self.run.table), dtype=np.int64)
         spec = networks.purifier_preprocess(self.run.recipe)
         data = ViewDataset(self._pairs.before, nothing, rows.tolist(), spec, None)
@@ -216,9 +188,24 @@ class Purifying:
             return np.asarray(self._painted[row])
         return purify(frame, lesion.mask if lesion else None).picture
 
-    def _write_sheet(self, rows: list[tuple[Image, ...]]) -> None:
-        """From left to right: the image, what is marked, the classical method's, the network's."""
-        write_sheet(self.run.out / FOLDER / "sheet.png", rows)
+    # -- to look at ----------------------------------------------------------------------------
+
+    def show(self) -> None:
+        """A few images that the classical method changes."""
+        stage = self.run.stage(f"{FOLDER}/shown", self.inputs())
+        if not stage.done:
+            stage.begin()
+            write_sheet(stage.folder / "sheet.png", list(islice(self._forms(), MOST_ROWS)))
+            stage.finish()
+
+    def _forms(self) -> Iterator[tuple[Image, ...]]:
+        """As it is, what is found marked, painted over, and as a network paints it."""
+        size = self.model.size if self.model else SHEET_SIZE
+        for row in range(len(self.run.table)):
+            before, after, occlusions = self._pair(row, size)
+            if occlusions.any():
+                by_network = [np.asarray(self._painted[row])] if self.model else []
+                yield before, marked(before, occlusions), after, *by_network
 
 
 def _at(picture: Image, size: tuple[int, int]) -> Image:

@@ -41,6 +41,7 @@ def _histogram(axis: Any, name: str, errors: np.ndarray) -> None:
     axis.set_title(f"{name}: {errors.mean():.3f} ± {errors.std():.3f}", fontsize=9)
     axis.set_xlabel("MSE to the nearest training image", fontsize=8)
     axis.tick_params(labelsize=7)
+    axis.locator_params(axis="x", nbins=5)
 
 
 def _pairs(band: Any, mine: np.ndarray, nearby: Nearest, made: Bytes, images: Bytes) -> None:

@@ -37,10 +37,10 @@ TABLES = (
                 note=NO_ROW,
             ),
             Row(
-                "Without purification",
-                ("no_purification",),
+                "Without purified copies",
+                ("no_purified",),
                 {},
-                ("light+no_purification",),
+                ("light+no_purified",),
                 note=NO_ROW,
             ),
             Row("ISIC challenge winners", (), printed(AREAS, "0.874 0.911"), note=OTHERS),
@@ -65,7 +65,7 @@ TABLES = (
         (
             Row(
                 "Without purification at testing",
-                ("seven+raw_at_test",),
+                ("seven+raw",),
                 printed(SEVEN, "0.675 0.561 0.954"),
             ),
             Row("Our classification model", ("seven",), printed(SEVEN, "0.717 0.754 0.837")),
