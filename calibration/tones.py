@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ from runtime.errors import UsageError
 if TYPE_CHECKING:
     from calibration.skin.toned_set import Outlines, Toned
     from train.data.table import Sample
+
+TEST = "test"
 
 EPILOG = """\b
 Examples:
@@ -40,7 +43,11 @@ of another patient: see docs/skin-tones.md.
     help="A labelled data set; repeat it for several.",
 )
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="A new folder.")
-@click.option("--split", type=click.Choice(("train", "validation", "test")), help="Only this one.")
+@click.option(
+    "--split",
+    type=click.Choice(("train", "validation", "test")),
+    help="Only this one. Default: all but test images, as the set is there to be trained on.",
+)
 @click.option(
     "--bundle",
     type=click.Path(path_type=Path),
@@ -73,7 +80,9 @@ def command(
     for warning in (text for table in opened for text in table.warnings):
         click.echo(f"note: {warning}", err=True)
     table = join(opened)
-    if split is not None:
+    if split is None:  # what is written is there to be trained on
+        table = replace(table, samples=tuple(s for s in table if s.split != TEST))
+    else:
         table = table.where(split=split)
     with _outlines(bundle, backend) as outlines:
         toned = write_toned(table, out, seed, outlines, _track)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import click
 
 from runtime.command import Verb
 from runtime.errors import UsageError
+from train.training_options import Choices, training_options
 
 if TYPE_CHECKING:
     from train.data.table import Table
@@ -41,81 +41,18 @@ there and whose inputs are unchanged are skipped.
     type=click.Path(path_type=Path),
     help="A data set: a published one's folder, or a CSV of your own. May be repeated.",
 )
-@click.option(
-    "--masks",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    help="A data set whose masks the segmenter learns from, where --data has none.",
-)
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The run's folder.")
-@click.option(
-    "--split",
-    type=click.Choice(["patient", "paper"]),
-    default="patient",
-    show_default=True,
-    help="Folds that keep a patient, a lesion and a picture together, or by image as papers do.",
-)
-@click.option(
-    "--pretrained/--no-pretrained",
-    default=None,
-    help="Start from ImageNet weights of the model hub. Default: as the recipe says.",
-)
-@click.option(
-    "--weights",
-    multiple=True,
-    metavar="[BACKBONE=]FILE",
-    help="Start a backbone from a safetensors file instead of the hub.",
-)
-@click.option(
-    "--precision",
-    default="auto",
-    show_default=True,
-    type=click.Choice(["auto", "32-true", "bf16-mixed", "16-mixed"]),
-)
-@click.option(
-    "--accelerator", default="auto", show_default=True, type=click.Choice(["auto", "cpu", "gpu"])
-)
-@click.option(
-    "--devices",
-    default=1,
-    show_default=True,
-    type=click.IntRange(min=1),
-    help="How many GPUs (or CPU processes).",
-)
-@click.option(
-    "--workers",
-    default=None,
-    type=click.IntRange(min=0),
-    help="Processes that prepare images. Default: one less than there are cores.",
-)
-def command(
-    recipe_name: str,
-    data: tuple[Path, ...],
-    masks: tuple[Path, ...],
-    out: Path,
-    split: str,
-    pretrained: bool | None,
-    weights: tuple[str, ...],
-    precision: str,
-    accelerator: str,
-    devices: int,
-    workers: int | None,
-) -> None:
+@training_options
+def command(recipe_name: str, data: tuple[Path, ...], out: Path, **options: Any) -> None:
     """Train every network of a recipe, with out-of-fold predictions to judge them by."""
     from train.recipe_files import load_recipe
-    from train.trainer import Machine, check_machine
-    from train.weights import parse_weights
 
+    choices = Choices(**options)
     recipe = load_recipe(recipe_name)
-    chosen = parse_weights(weights, backbones(recipe))
-    if pretrained is not None:
-        recipe = recipe.model_copy(update={"pretrained": pretrained})
-    machine = Machine(
-        accelerator=accelerator, devices=devices, precision=precision, weights=chosen,
-        workers=min((os.cpu_count() or 1) - 1, 8) if workers is None else workers,
-    )  # fmt: skip
-    check_machine(machine)
-    _summary(prepare(recipe, data, out, machine, split, masks=masks).run(), out)
+    machine = choices.machine(backbones(recipe))
+    recipe = choices.recipe(recipe)
+    run = prepare(recipe, data, out, machine, choices.split, masks=choices.masks)
+    _summary(run.run(), out)
 
 
 def prepare(
@@ -165,6 +102,8 @@ def backbones(recipe: Recipe) -> set[str]:
 def _fetch_weights(out: Path, recipe: Recipe, machine: Machine) -> None:
     """Of all networks that are not trained yet: a run that is through needs no hub any more."""
     from train.networks import fetch_weights
+    from train.purification.perceptual import open_perceptual
+    from train.purifier_recipe import ModelPurifier
     from train.stage import STAMP
     from train.stages.run import FINAL
 
@@ -178,6 +117,8 @@ def _fetch_weights(out: Path, recipe: Recipe, machine: Machine) -> None:
         segmenter=recipe.segmenter is not None and unfinished(out / "segmenter"),
         members=[name for name in recipe.members if unfinished(out / "members" / name)],
     )
+    if isinstance(recipe.purifier, ModelPurifier) and unfinished(out / "purifier"):
+        open_perceptual(machine.weights, recipe.pretrained)
 
 
 def _describe(

@@ -60,6 +60,13 @@ def check_frozen(recipe: Recipe, weights: Mapping[str, Path]) -> None:
             )
 
 
+def starts_from(recipe: Recipe, weights: Mapping[str, Path], backbone: str) -> str:
+    """In words, for those who compare."""
+    if backbone in weights:
+        return "from a file of weights"
+    return "from ImageNet" if from_hub(recipe, weights, backbone) else "from random weights"
+
+
 def fetch_weights(
     recipe: Recipe, weights: Mapping[str, Path], *, segmenter: bool, members: Iterable[str]
 ) -> None:

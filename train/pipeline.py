@@ -44,7 +44,7 @@ class Pipeline:
         outlined: Dealt | None = None,
     ) -> None:
         """`outlined`: the images that the segmenter learns from, where those are others."""
-        self.recipe, self.table, self.folds = recipe, table, folds
+        self.recipe, self.table, self.folds, self.machine = recipe, table, folds, machine
         self._run = run = Run(recipe, table, folds, out, machine, beside)
         taught = run
         if outlined is not None:

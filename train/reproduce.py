@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from runtime.command import Verb
+from train.training_options import Choices, training_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,61 +39,58 @@ VALIDATION = "validation"
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path), help="A folder for all rows."
 )
-@click.option(
-    "--light", is_flag=True, help="Small networks from random weights, which need no GPU."
-)
-@click.option(
-    "--split",
-    type=click.Choice(["patient", "paper"]),
-    default="patient",
-    show_default=True,
-    help="Folds by patient, which is honest, or by image, as published.",
-)
-@click.option("--weights", multiple=True, metavar="[BACKBONE=]FILE", help="As with train.")
-@click.option("--devices", default=1, show_default=True, type=click.IntRange(min=1))
-@click.option("--workers", type=click.IntRange(min=0), help="As with train.")
-def command(
-    name: str,
-    data: tuple[Path, ...],
-    out: Path,
-    light: bool,
-    split: str,
-    weights: tuple[str, ...],
-    devices: int,
-    workers: int | None,
-) -> None:
+@click.option("--light", is_flag=True, help="Small networks, which need no GPU.")
+@training_options
+def command(name: str, data: tuple[Path, ...], out: Path, light: bool, **options: Any) -> None:
     """Train what a paper's tables compare, and print its figures beside ours."""
     from train.fit import backbones, prepare
     from train.reproducing.papers import TABLES
-    from train.trainer import Machine, check_machine
-    from train.weights import parse_weights
 
+    choices = Choices(**options)
     tables = [table for table in TABLES[name] if any(_variants(r, light) for r in table.rows)]
     chosen = [_variants(row, light) for table in tables for row in table.rows]
     recipes = {variant: _recipe(name, variant) for variants in chosen for variant in variants}
-    machine = Machine(
-        devices=devices,
-        weights=parse_weights(weights, set().union(*map(backbones, recipes.values()))),
-        workers=min((os.cpu_count() or 1) - 1, 8) if workers is None else workers,
-    )
-    check_machine(machine)
+    machine = choices.machine(set().union(*map(backbones, recipes.values())))
+    refused = _refused(recipes, data, choices)
     runs: dict[str, Pipeline] = {}
 
     def run_of(variant: str) -> Pipeline:
         """What an earlier variant trained with the same inputs is not trained again."""
         if variant not in runs:
             beside = tuple(out / recipes[other].name for other in runs)
-            recipe = recipes[variant]
-            runs[variant] = prepare(recipe, data, out / recipe.name, machine, split, beside)
-            runs[variant].run(final=False)
+            recipe = choices.recipe(recipes[variant])
+            masks = choices.masks if recipe.segmenter is not None else ()
+            place = out / recipe.name
+            run = prepare(recipe, data, place, machine, choices.split, beside, masks)
+            run.run(final=False)
+            runs[variant] = run
         return runs[variant]
 
     found = []
     for table in tables:
-        found.append(_rerun(table, light, run_of, split))
+        found.append(_rerun(table, light, run_of, choices.split, refused))
         (out / "tables.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
         (out / "tables.md").write_text("\n".join(map(_as_text, found)), encoding="utf-8")
         click.echo(_as_text(found[-1]))
+
+
+def _refused(
+    recipes: dict[str, Recipe], data: tuple[Path, ...], choices: Choices
+) -> dict[str, str]:
+    """Variants that cannot be trained on these images, and why, before any is. A paper's tables may
+    be of several data sets."""
+    from runtime.errors import UsageError
+    from train.given_data import open_labelled
+
+    refused: dict[str, UsageError] = {}
+    for variant, recipe in recipes.items():
+        try:
+            open_labelled(data, recipe, needs_masks=not choices.masks)
+        except UsageError as error:
+            refused[variant] = error
+    if refused and len(refused) == len(recipes):
+        raise next(iter(refused.values()))
+    return {variant: error.one_line for variant, error in refused.items()}
 
 
 def _variants(row: Row, light: bool) -> tuple[str, ...]:
@@ -107,13 +104,21 @@ def _recipe(name: str, variant: str) -> Recipe:
 
 
 def _rerun(
-    table: PaperTable, light: bool, run_of: Callable[[str], Pipeline], split: str
+    table: PaperTable,
+    light: bool,
+    run_of: Callable[[str], Pipeline],
+    split: str,
+    refused: dict[str, str],
 ) -> dict[str, Any]:
     rows = []
     for row in table.rows:
         variants = _variants(row, light)
-        told: dict[str, Any] = {"what": row.what, "paper": row.paper, "differs": row.note}
-        rows.append(told | (_ours(table, row, variants, run_of, split) if variants else {}))
+        reasons = [f"not run: {refused[v]}" for v in variants if v in refused]
+        notes = "; ".join(filter(None, [row.note, *reasons]))
+        told: dict[str, Any] = {"what": row.what, "paper": row.paper, "differs": notes}
+        if variants and not reasons:
+            told |= _ours(table, row, variants, run_of, split)
+        rows.append(told)
     return {"title": table.title, "columns": list(table.columns), "rows": rows}
 
 
@@ -144,11 +149,22 @@ def _differs(run: Pipeline, split: str) -> str:
     return "; ".join(
         [
             ", ".join(sorted(looks)),
-            "from ImageNet" if recipe.pretrained else "from random weights",
+            _starts(run),
             f"{recipe.folds} folds by {'patient' if split == 'patient' else 'image'}",
             f"{table.name}: {counts}",
         ]
     )
+
+
+def _starts(run: Pipeline) -> str:
+    """What each backbone starts from."""
+    from train.networks import starts_from
+
+    backbones = dict.fromkeys(own.backbone for own in run.recipe.members.values())
+    starts = {name: starts_from(run.recipe, run.machine.weights, name) for name in backbones}
+    if len(set(starts.values())) == 1:
+        return next(iter(starts.values()))
+    return ", ".join(f"{name} {start}" for name, start in starts.items())
 
 
 def _as_text(table: dict[str, Any]) -> str:

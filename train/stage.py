@@ -54,7 +54,10 @@ class Stage:
         if not Stage(folder, self.key).done:
             return False
         shutil.rmtree(self.folder, ignore_errors=True)
-        shutil.copytree(folder, self.folder, copy_function=_linked)
+        beside = self.folder.with_name(self.folder.name + ".part")
+        shutil.rmtree(beside, ignore_errors=True)
+        shutil.copytree(folder, beside, copy_function=_linked)
+        os.replace(beside, self.folder)  # a stamp without what it vouches for would be believed
         return True
 
     def finish(self, facts: dict[str, Any] | None = None) -> None:

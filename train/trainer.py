@@ -64,12 +64,16 @@ def train_network(
     lightning.seed_everything(seed, workers=True, verbose=False)
     watched = training.choice is not None and stop_set is not None
     best_is = "min" if training.choice == "loss" else "max"
-    # `last` is what a killed training resumes from. With save_top_k=0 there would not be one.
-    checkpoints = ModelCheckpoint(
-        folder, filename="best" if watched else "last", save_last=watched, mode=best_is,
-        monitor=f"stop_{training.choice}" if watched else None, enable_version_counter=False,
-    )  # fmt: skip
-    callbacks: list[Any] = [checkpoints, Progress(label)]
+    callbacks: list[Any] = [Progress(label)]
+    if watched:
+        callbacks.append(
+            ModelCheckpoint(
+                folder, filename="best", monitor=f"stop_{training.choice}", mode=best_is,
+                enable_version_counter=False,
+            )
+        )  # fmt: skip
+    # What a killed training resumes from: one of its own, or it would be as old as the best.
+    callbacks.append(ModelCheckpoint(folder, filename="last", enable_version_counter=False))
     if watched and training.patience is not None:
         callbacks.append(
             EarlyStopping(f"stop_{training.choice}", patience=training.patience, mode=best_is)

@@ -7,10 +7,13 @@ says who made it.
 from __future__ import annotations
 
 import csv
+import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -196,3 +199,43 @@ def test_a_file_given_by_hand_takes_the_place_of_the_hub(table: Table, tmp_path:
     assert not asked("resnet18")
     assert not asked("small_se")
     assert not asked(None)
+
+
+def first_weights(run: Path, part: str) -> bytes:
+    return (run / "members" / "second" / part / WEIGHTS).read_bytes()
+
+
+def test_first_weights_do_not_depend_on_what_was_trained_before(run: Run, tmp_path: Path) -> None:
+    """The stand-in trains nothing, so what is saved is what was built."""
+    run(fields := tiny_recipe())
+    whole = {part: first_weights(tmp_path / "run", part) for part in ("0", "1")}
+    assert whole["0"] != whole["1"]
+    shutil.rmtree(tmp_path / "run" / "members" / "second" / "1")
+    assert set(run(fields).rows) == {"second fold 2"}
+    assert first_weights(tmp_path / "run", "1") == whole["1"]
+
+
+def test_other_masks_teach_another_segmenter(table: Table, tmp_path: Path) -> None:
+    def key(masks: Table) -> str:
+        recipe = Recipe.model_validate(tiny_recipe())
+        made = Pipeline(recipe, masks, folds_of(masks), tmp_path / "run", Machine(workers=0))
+        assert made.segmenting is not None
+        return made.segmenting.stage("0").key
+
+    corrected = tmp_path / "mask.png"
+    cv2.imwrite(str(corrected), np.zeros((64, 64), np.uint8))
+    others = replace(table, samples=(replace(table[0], mask=corrected), *table.samples[1:]))
+    assert table.digest == others.digest
+    assert key(table) == key(table) != key(others)
+
+
+def test_what_counts_as_positive_is_an_input_of_a_focal_loss(table: Table, tmp_path: Path) -> None:
+    def inputs(positive: list[str], focal: object) -> object:
+        fields = tiny_recipe() | {"positive": positive, "score": positive[0]}
+        fields["training"]["focal"] = focal
+        recipe = Recipe.model_validate(fields)
+        made = Pipeline(recipe, table, folds_of(table), tmp_path / "run", Machine(workers=0))
+        return made.classifying.inputs("first", "0")
+
+    assert inputs(["melanoma"], None) == inputs(["nevus"], None)
+    assert inputs(["melanoma"], {}) != inputs(["nevus"], {})

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from tests.train.test_recipe import bhardwaj, zoome
 from tests.train.tiny import tiny_recipe, write_data
 from train import reproduce
+from train.networks import starts_from
 from train.recipe_files import parse_recipe
 from train.reproducing.costs import COSTS, costs
 from train.reproducing.judges import (
@@ -113,13 +114,10 @@ def test_areas_and_specificities_by_hand() -> None:
     assert math.isnan(by_specificity("0.5")(said, rows[4:])["0.5"])
 
 
-def test_a_machine_decides_by_its_margin() -> None:
+def test_a_system_may_decide_by_a_rule_of_its_own() -> None:
     scores = np.array([0.3, 0.1, 0.4, 0.2])
     probabilities = np.stack([scores, 1 - scores], axis=1)
-    said = Said(
-        probabilities, np.array([0, 1, 0, 0]), np.zeros(4), 0, np.array([0.2, 0.2, 0.5, 0.1])
-    )
-    assert said.chosen.tolist() == [0, 1, 1, 0]
+    said = Said(probabilities, np.array([0, 1, 0, 0]), np.zeros(4), 0, np.array([0, 1, 1, 0]))
     assert of_one_class(said, np.arange(4))["recall"] == pytest.approx(2 / 3)
     assert Said(probabilities, said.targets, said.folds, 0).chosen.tolist() == [1, 1, 1, 1]
 
@@ -258,3 +256,45 @@ def test_masks_are_judged_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     figures = json.loads((tmp_path / "out" / "tiny" / "figures.json").read_text())
     assert dice == pytest.approx(figures["segmentation"]["dice"], abs=1e-3)
     assert 0 < right <= 1
+
+
+@pytest.mark.slow
+def test_rows_that_these_images_are_not_for_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = zoome() | {"classes": ["melanoma", "vascular_lesion"]}
+    table = PaperTable(
+        "Table I",
+        ("auc",),
+        over_folds(by_youden),
+        (Row("ours", ("",), {}), Row("others", ("other",), {}, note="a note")),
+    )
+    asked(monkeypatch, {"": zoome(), "other": other}, table)
+    (found,), _ = reproduced(tmp_path)
+    ours, others = found["rows"]
+    assert "auc" in ours["ours"]
+    assert "resnet10t" in ours["differs"]
+    assert "from random weights" in ours["differs"]
+    assert "ours" not in others
+    assert others["differs"].startswith("a note; not run: ")
+    asked(
+        monkeypatch,
+        {"": other},
+        PaperTable("Table I", ("auc",), over_folds(by_youden), (table.rows[0],)),
+    )
+    words = ["zoome", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "out")]
+    refused = CliRunner().invoke(reproduce.command, words)
+    assert refused.exit_code == 2
+
+
+def test_what_each_backbone_starts_from_is_told() -> None:
+    recipe = parse_recipe(yaml.safe_dump(bhardwaj() | {"pretrained": True}), "tiny")
+    starts = {
+        own.backbone: starts_from(recipe, {"resnet10t": Path("file")}, own.backbone)
+        for own in recipe.members.values()
+    }
+    assert starts == {
+        "resnet10t": "from a file of weights",
+        "mobilenetv2_050": "from ImageNet",
+        "grouped_alexnet": "from random weights",
+    }

@@ -113,3 +113,23 @@ def test_what_was_taken_is_not_the_others_any_more(tmp_path: Path) -> None:
     changed.finish()
     assert theirs.done
     assert (theirs.folder / "last.ckpt").read_text() == "half"
+
+
+def test_half_a_copy_is_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever is stopped while it takes another's result has none of it."""
+    theirs = begun(tmp_path / "theirs", rate=1)
+    theirs.finish()
+    mine = Stage.of(tmp_path / "mine" / "stage", {"rate": 1})
+
+    def stopped(source: str, target: str) -> None:
+        if source.endswith(".ckpt"):
+            raise KeyboardInterrupt
+        Path(target).write_bytes(Path(source).read_bytes())
+
+    monkeypatch.setattr("train.stage._linked", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        mine.adopt(theirs.folder)
+    assert not mine.done
+    monkeypatch.undo()
+    assert mine.adopt(theirs.folder)
+    assert (mine.folder / "last.ckpt").read_text() == "half"

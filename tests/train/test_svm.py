@@ -111,10 +111,10 @@ def test_a_machine_without_supports_is_linear() -> None:
     assert net(points).tolist() == [[0.5, 0.5]]
 
 
-def test_a_margin_of_nought_is_where_it_changes_its_mind() -> None:
+@pytest.mark.parametrize("slope", [2.0, -0.5])
+def test_what_a_machine_says_is_its_margins_sign(slope: float) -> None:
     said, targets = clouds(2, 1)
     net = fit_machines(said, targets, 2, SvmRecipe(kind="svm"), seed=0)
-    with_platt(net, combine(net.margins, said), np.where(targets == 0, 0, 1))
-    net.offset += 0.7  # as where one class is rarer than it was weighted
-    yes = combine(net.margins, said)[:, 0] > 0
-    np.testing.assert_array_equal(combine(net, said)[:, 0] > float(net.even[0]), yes)
+    net.slope[:], net.offset[:] = slope, 0.7  # as where one class is rarer than it was weighted
+    yes = net.says_yes(net(torch.as_tensor(said, dtype=torch.float32))[:, :1])[:, 0]
+    np.testing.assert_array_equal(yes.numpy(), combine(net.margins, said)[:, 0] > 0)

@@ -89,6 +89,27 @@ def test_a_killed_training_goes_on_at_its_epoch(
     assert sorted(p.name for p in tmp_path.iterdir()) == ["log", "log-2", WEIGHTS]
 
 
+def test_a_killed_training_goes_on_behind_its_best_epoch(tmp_path: Path) -> None:
+    """The best was the first; it goes on at the fifth all the same, and still keeps the first."""
+
+    class Worse(KilledAtEpoch):
+        def validation_step(self, batch: Any, _: int) -> None:
+            self.log("stop_loss", torch.tensor(float(self.current_epoch)))
+
+    def made(killed_at: int | None) -> Worse:
+        one = Worse(network(), training, torch.tensor([1.0, 2.0]))
+        one.epoch = killed_at
+        return one
+
+    training = Training(epochs=6, batch=4, choose="loss")
+    with pytest.raises(RuntimeError, match="killed"):
+        fit(made(4), training, tmp_path)
+    assert torch.load(tmp_path / "best.ckpt", weights_only=True)["epoch"] == 0
+    fit(made(None), training, tmp_path)
+    assert epochs_in(tmp_path / "log") == [0, 1, 2, 3]
+    assert epochs_in(tmp_path / "log-2") == [4, 5]
+
+
 def test_a_training_killed_before_its_weights_were_saved(tmp_path: Path) -> None:
     """The last epoch is done and only the last file is missing: nothing is trained again."""
     training = Training(epochs=2, batch=4)

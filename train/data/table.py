@@ -171,6 +171,15 @@ class Table(Sequence[Sample]):
             total.update("\0".join((s.id, s.label or "", sha256(s.image))).encode() + b"\n")
         return total.hexdigest()
 
+    @cached_property
+    def masks_digest(self) -> str:
+        """SHA-256 over the contents of all masks, which `digest` says nothing of."""
+        total = hashlib.sha256()
+        for s in sorted(self.samples, key=lambda s: s.id):
+            content = sha256(s.mask) if s.mask is not None else ""
+            total.update("\0".join((s.id, content)).encode() + b"\n")
+        return total.hexdigest()
+
     def to_csv(self, path: Path) -> None:
         """Writes the table in our own CSV format (see own_csv), ready for `from_csv`."""
         from train.data.own_csv import write

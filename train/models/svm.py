@@ -37,10 +37,11 @@ class SvmCombiner(nn.Module):
         self.slope: torch.Tensor
         self.offset: torch.Tensor
 
-    @property
-    def even(self) -> torch.Tensor:
-        """The probability of each machine where its margin is nought: from there on it says yes."""
-        return torch.sigmoid(self.offset)
+    def says_yes(self, probabilities: torch.Tensor) -> torch.Tensor:
+        """batch × machines, whether the margin is positive: told from the probability, and where
+        Platt's slope is negative the other way round."""
+        above = probabilities >= torch.sigmoid(self.offset)
+        return above == (self.slope > 0)
 
     def margins(self, members: torch.Tensor) -> torch.Tensor:
         """batch × members × width → batch × machines; positive where a machine says yes."""

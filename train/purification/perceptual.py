@@ -9,7 +9,6 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from runtime.errors import UsageError
 from train.weights import hub_access, load_trunk
 
 VGG = "vgg16"
@@ -34,18 +33,15 @@ class Perceptual(nn.Module):
 
 
 def open_perceptual(weights: Mapping[str, Path], pretrained: bool) -> Perceptual | str:
-    """Or the reason why there is none: neither a file nor a hub is a place to be as well."""
+    """Or the reason why none is wanted."""
     if VGG in weights:
         trunk = _trunk(pretrained=False)
         load_trunk(trunk, weights[VGG])
         return Perceptual(trunk)
     if not pretrained:
         return f"no --weights {VGG}=FILE, and --no-pretrained asks no hub"
-    try:
-        with hub_access(VGG, wanted=True):
-            return Perceptual(_trunk(pretrained=True))
-    except UsageError as error:
-        return error.one_line
+    with hub_access(VGG, wanted=True):
+        return Perceptual(_trunk(pretrained=True))
 
 
 def _trunk(*, pretrained: bool) -> nn.Module:

@@ -23,14 +23,12 @@ class Said:
     targets: Codes
     folds: Codes
     score: int  # the class that is looked for
-    even: Floats | None = None  # the score from which the system itself says yes, image by image
+    decided: Codes | None = None  # by the system's own rule
 
     @property
     def chosen(self) -> Codes:
-        """The class that the system decides for: the most probable one, where it has no own way."""
-        if self.even is None:
-            return self.probabilities.argmax(axis=1)
-        return np.where(self.scores >= self.even, self.score, 1 - self.score)
+        """The class that is decided for: the most probable one, where there is no other rule."""
+        return self.probabilities.argmax(axis=1) if self.decided is None else self.decided
 
     @property
     def truth(self) -> Flags:
@@ -61,11 +59,12 @@ def youden(scores: Floats, positive: Flags) -> float:
 
 def said_by(pipeline: Pipeline, row: Row) -> Said:
     recipe, table = pipeline.recipe, pipeline.table
-    predictions, even = pipeline.combining.predictions(), None
+    predictions, decided = pipeline.combining.predictions(), None
     if row.without:
         probabilities = pipeline.classifying.out_of_fold(row.without)[:, 0]
     elif row.system == TOGETHER:
-        probabilities, even = predictions.ensemble, pipeline.combining.even()
+        probabilities = predictions.ensemble
+        decided = pipeline.combining.chosen(probabilities)
     elif row.system in OTHERS:
         probabilities = joined(
             row.system, predictions.members, table.targets, pipeline.folds, recipe.seed
@@ -73,4 +72,4 @@ def said_by(pipeline: Pipeline, row: Row) -> Said:
     else:
         probabilities = predictions.members[:, predictions.names.index(row.system)]
     score = recipe.classes.index(recipe.score)
-    return Said(probabilities, table.targets, pipeline.folds, score, even)
+    return Said(probabilities, table.targets, pipeline.folds, score, decided)

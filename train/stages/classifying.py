@@ -116,6 +116,7 @@ class Classifying:
             "classes": recipe.classes,
             "part": part,
             **self._told_inputs(member),
+            **({"positive": recipe.positive} if recipe.training_of(member).focal else {}),
             **({"purified": self.purifying.inputs()} if self.purifying else {}),
             **({"synthetic": self.synthesising.inputs(part)} if self.synthesising else {}),
         }
@@ -131,6 +132,8 @@ class Classifying:
         view, other = self._view(member), self._other_form(member)
         made = self._made(member, part)
         stage.begin()
+        label = f"{member} {named(part)}"
+        run.seed(label)
         net = networks.build_member(run.recipe, member, hub=run.from_hub(own.backbone))
         spec = networks.member_preprocess(run.recipe, member)
         rows, stop = run.train_and_stop(run.rows(part), training)
@@ -155,7 +158,7 @@ class Classifying:
             ViewDataset(view, targets, stop, spec, None, known) if stop else None,
             training,
             stage,
-            f"{member} {named(part)}",
+            label,
         )
         stage.finish(took)
 

@@ -9,6 +9,8 @@ from time import monotonic
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+import torch
 
 from train.combiners import Material, combine, fit_combiners, load_combiner
 from train.models.svm import SvmCombiner
@@ -20,6 +22,7 @@ from train.stages.run import FINAL, Run
 from train.stages.segmenting import Segmenting
 from train.trainer import WEIGHTS, save_network
 
+Codes = npt.NDArray[np.int64]
 OOF, ENSEMBLE = "oof.csv", "ensemble"
 
 
@@ -55,28 +58,27 @@ class Combining:
         return dict(stage.facts()["figures"])
 
     def seconds(self, parts: Sequence[str]) -> float:
-        """How long it took to fit what joins the members, all parts of it."""
-        return float(self.stage(parts).facts()["seconds"])
+        """How long it took to fit what joins the members, one part in the mean."""
+        return float(self.stage(parts).facts()["seconds"]) / len(parts)
 
     def predictions(self) -> OutOfFold:
         run = self.run
         return OutOfFold.read(run.out / OOF, run.table, run.folds, tuple(run.recipe.members))
 
-    def even(self) -> Floats | None:
-        """Where a support vector machine between two classes changes its mind: the score of each
-        image's own fold. Classes that are weighted have that elsewhere than at one half."""
+    def chosen(self, together: Floats) -> Codes | None:
+        """The class that a support vector machine between two decides for, by its margin: where
+        classes are weighted, that is not where its probability passes one half."""
         run = self.run
         if not isinstance(run.recipe.ensemble, SvmRecipe) or len(run.recipe.classes) > 2:
             return None
-        scores = np.zeros(len(run.table))
+        codes = np.zeros(len(run.table), np.int64)
         for part in run.fold_parts:
+            rows = run.unseen(part)
             net = load_combiner(run.recipe, run.out / ENSEMBLE / part / WEIGHTS)
             assert isinstance(net, SvmCombiner)
-            first = float(net.even[0])
-            scores[run.unseen(part)] = (
-                first if run.recipe.score == run.recipe.classes[0] else 1 - first
-            )
-        return scores
+            yes = net.says_yes(torch.from_numpy(together[rows, :1]))
+            codes[rows] = np.where(yes[:, 0].numpy(), 0, 1)  # its machine is asked for the first
+        return codes
 
     def _figures(self, members: Floats, together: Floats) -> dict[str, Any]:
         run = self.run

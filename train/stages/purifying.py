@@ -121,8 +121,9 @@ class Purifying:
         if isinstance(judge, str):
             click.echo(f"note: perceptual and style terms are left out: {judge}", err=True)
         stage.begin()
-        net = networks.build_purifier(self.run.recipe)
         own, label = recipe.training, f"purifier {named(part)}"
+        self.run.seed(label)
+        net = networks.build_purifier(self.run.recipe)
         first = Stage.of(stage.folder / "adam", {"of": stage.key})
         if not first.done:
             first.begin()
@@ -131,6 +132,7 @@ class Purifying:
             self.run.fit(task, data, None, course, first, label)
             first.finish()
         load_network(net, first.folder / WEIGHTS)
+        net.train()  # Lightning trains a network in the mode it is in
         task = PurifierTask(net, own.late_rate, features, late=True)
         course = Course(epochs=own.late_epochs, batch=own.batch)
         self.run.fit(task, data, None, course, stage, f"{label}, later")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -10,12 +11,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from runtime.specs import PreprocessSpec
 from train import networks
 from train.batchnorm import has_folded_batchnorm, restore_batchnorm
+from train.data.fingerprints import Fingerprints, default_cache
 from train.data.splits import holdout
 from train.data.table import Table
 from train.datasets import ViewDataset
@@ -75,7 +78,8 @@ class Run:
         if not training.watches:
             return rows.tolist(), []
         part = replace(self.table, samples=tuple(self.table[int(r)] for r in rows))
-        _, held = holdout(part, training.stop_fraction, self.recipe.seed)
+        store = Fingerprints(default_cache())
+        _, held = holdout(part, training.stop_fraction, self.recipe.seed, store=store)
         held_ids = set(held.ids)
         stop = [int(r) for r in rows if self.table[int(r)].id in held_ids]
         return [int(r) for r in rows if self.table[int(r)].id not in held_ids], stop
@@ -106,6 +110,12 @@ class Run:
             some = rows[:: max(len(rows) // STATISTICS_IMAGES, 1)]
             data = ViewDataset(pixels, self.table.targets, some, spec, None)
             restore_batchnorm(trunk, (images for images, _ in DataLoader(data, 16)))
+
+    def seed(self, label: str) -> None:
+        """Before a network is built, so that its first weights are those of this stage, whatever
+        was trained before it."""
+        word = hashlib.sha256(f"{self.recipe.seed} {label}".encode()).digest()
+        torch.manual_seed(int.from_bytes(word[:4], "big"))
 
     def fit(
         self,

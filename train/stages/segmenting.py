@@ -34,6 +34,7 @@ class Segmenting:
             **self.taught.data_inputs,
             **self.run.start_inputs,
             "segmenter": networks.segmenter_of(self.run.recipe).model_dump(),
+            "outlines": self.taught.table.masks_digest,
             "part": part,
         }
 
@@ -47,6 +48,8 @@ class Segmenting:
         recipe = networks.segmenter_of(run.recipe)
         frames, masks = self._frames(run), self.expert_masks
         stage.begin()
+        label = f"segmenter {named(part)}"
+        run.seed(label)
         net = networks.build_segmenter(
             run.recipe, hub=run.from_hub(networks.encoder_name(run.recipe))
         )
@@ -60,7 +63,7 @@ class Segmenting:
             ViewDataset(frames, masks, stop, spec, None) if stop else None,
             recipe.training,
             stage,
-            f"segmenter {named(part)}",
+            label,
         )
         stage.finish(took)
 
@@ -74,7 +77,8 @@ class Segmenting:
     def expert_masks(self) -> Bytes:
         """Of the images that it learns from."""
         size = networks.segmenter_of(self.run.recipe).size
-        inputs = {**self.taught.data_inputs, "size": size}
+        outlines = self.taught.table.masks_digest
+        inputs = {**self.taught.data_inputs, "size": size, "outlines": outlines}
         return masks_at(self.taught.table, size, self.run.stage("views/masks", inputs))
 
     @cached_property

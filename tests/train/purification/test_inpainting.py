@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch.utils.data import DataLoader
 
-from runtime.errors import InputError
+from runtime.errors import InputError, UsageError
 from runtime.purify import purify
 from train.models.purification import PurificationNet
 from train.phantom.compose import make_phantom
@@ -167,7 +167,8 @@ def test_the_judge_comes_from_a_file_or_says_why_there_is_none(
     monkeypatch.setattr("train.weights._reachable", lambda endpoint: False)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_HOME", str(tmp_path / "nothing"))
-    assert "the model hub does not answer" in str(perceptual.open_perceptual({}, True))
+    with pytest.raises(UsageError, match="the model hub does not answer"):
+        perceptual.open_perceptual({}, True)
     save_file({"a": torch.zeros(1)}, tmp_path / "other.safetensors")
     with pytest.raises(InputError, match="does not hold this backbone"):
         perceptual.open_perceptual({"vgg16": tmp_path / "other.safetensors"}, True)
