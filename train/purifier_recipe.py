@@ -16,7 +16,7 @@ PurifyAt = Literal["training", "always"]
 """`training`: members are trained on purified copies beside the pictures as they are, and a device
 shows them those. `always`: on a device too, views with `source: purified` are."""
 
-SIDE_STEP = 64  # what the network halves six times
+SIDE_STEP = 32  # what the network halves five times
 
 
 class ClassicalPurifier(Spec):

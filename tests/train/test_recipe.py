@@ -105,7 +105,7 @@ BAD: list[tuple[str, Change]] = [
     ("purify_at", lambda r: r.update(purify_at="sometimes")),
     ("purifier.width", lambda r: r.update(purifier={"method": "classical", "width": 4})),
     ("purifier.training", lambda r: r.update(purifier={"method": "model"})),
-    ("no multiples of 64", lambda r: r.update(purifier=purifier(size=[96, 128]))),
+    ("no multiples of 32", lambda r: r.update(purifier=purifier(size=[96, 112]))),
     ("members.purifier", lambda r: r["members"].update(purifier=r["members"]["first"])),
     ("'melanom' is not one of the classes", lambda r: r.update(score="melanom")),
     ("'mole' is not one of the classes", lambda r: r.update(positive=["mole"])),

@@ -9,13 +9,16 @@ as always but in training, each is a plain convolution, and that is what is expo
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import nn
 from torch.nn import functional
 
 KERNELS = (7, 5, 5, 3, 3, 3)
-"""On the way down, each with a stride of two: train/purifier_recipe.py asks for sides that can be
-halved as often."""
+"""On the way down. All but the first halve the sides: train/purifier_recipe.py asks for some that
+bear it. The first works at the picture's own size, as does its counterpart on the way up: with
+nothing hidden, a hair of a pixel's width is only found and taken off there."""
 SLOPE = 0.2
 
 Part = tuple[torch.Tensor, torch.Tensor]
@@ -61,24 +64,23 @@ class PartialConv(nn.Module):
 
 
 class Block(nn.Module):
-    """A partial convolution, batch normalisation (but for the first), and what bends."""
+    """A partial convolution, and what bends. No batch normalisation: what that learns of pictures
+    with holes does not hold for whole ones."""
 
     def __init__(
         self, inputs: tuple[int, ...], outputs: int, kernel: int, stride: int, *, down: bool
     ) -> None:
         super().__init__()
         self.conv = PartialConv(inputs, outputs, kernel, stride)
-        first = down and inputs == (3,)
-        self.norm = nn.Identity() if first else nn.BatchNorm2d(outputs)
         self.bend = nn.ReLU() if down else nn.LeakyReLU(SLOPE)
 
     def forward(self, features: list[torch.Tensor]) -> torch.Tensor:
-        out: torch.Tensor = self.bend(self.norm(self.conv(features)))
+        out: torch.Tensor = self.bend(self.conv(features))
         return out
 
     def of_valid(self, parts: list[Part]) -> Part:
         features, valid = self.conv.of_valid(parts)
-        return self.bend(self.norm(features)), valid
+        return self.bend(features), valid
 
 
 class PurificationNet(nn.Module):
@@ -87,14 +89,15 @@ class PurificationNet(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         widths = [width * min(2**level, 8) for level in range(len(KERNELS))]
-        above = [3, *widths]
         self.down = nn.ModuleList(
-            Block((inputs,), outputs, kernel, 2, down=True)
-            for inputs, outputs, kernel in zip(above, widths, KERNELS, strict=False)
+            Block((inputs,), outputs, kernel, 2 if level else 1, down=True)
+            for level, (inputs, outputs, kernel) in enumerate(
+                zip([3, *widths[:-1]], widths, KERNELS, strict=True)
+            )
         )
         self.up = nn.ModuleList(
-            Block((widths[level], above[level]), above[level], 3, 1, down=False)
-            for level in reversed(range(1, len(KERNELS)))
+            Block((below, beside), beside, 3, 1, down=False)
+            for beside, below in reversed(list(pairwise(widths)))
         )
         self.last = PartialConv((widths[0], 3), 3, 3)
         _copy_the_picture(self.last)
@@ -106,7 +109,7 @@ class PurificationNet(nn.Module):
         features = skips.pop()
         for block in self.up:
             features = block([_twice(features), skips.pop()])
-        return self.last([_twice(features), skips.pop()])
+        return self.last([features, image])
 
     def of_valid(self, image: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
         """With parts of the image hidden, in training."""
@@ -116,7 +119,7 @@ class PurificationNet(nn.Module):
         features = skips.pop()
         for block in self.up:
             features = block.of_valid([_both_twice(features), skips.pop()])  # type: ignore[operator]
-        return self.last.of_valid([_both_twice(features), skips.pop()])[0]
+        return self.last.of_valid([features, (image, valid)])[0]
 
 
 def _copy_the_picture(last: PartialConv) -> None:

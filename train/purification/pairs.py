@@ -14,9 +14,9 @@ from torch.utils.data import Dataset
 from train.purification.holes import draw_holes
 from train.views import Bytes
 
-HIDDEN = ("strokes", "occlusions", "nothing")
-"""What is hidden from the network, each one time in three: something at random; what the classical
-method painted over; or nothing, as on the device, where it has to find hair by itself."""
+HIDDEN = ("strokes", "occlusions", "nothing", "nothing")
+"""What is hidden from the network, each as often as it stands here: something at random; what the
+classical method painted over; or nothing, as on the device, where it has to find hair by itself."""
 
 
 @dataclass(frozen=True)
