@@ -132,7 +132,6 @@ class Purifying:
             self.run.fit(task, data, None, course, first, label)
             first.finish()
         load_network(net, first.folder / WEIGHTS)
-        net.train()  # Lightning trains a network in the mode it is in
         task = PurifierTask(net, own.late_rate, features, late=True)
         course = Course(epochs=own.late_epochs, batch=own.batch)
         self.run.fit(task, data, None, course, stage, f"{label}, later")
