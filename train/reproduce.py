@@ -22,7 +22,9 @@ EPILOG = """\b
 Examples:
   dermedge reproduce zoome --data ISIC2020 --out reproduced
   dermedge reproduce zoome --data ISIC2020 --out as_published --split paper
-  dermedge reproduce zoome --data ISIC2017 --out light --light
+  dermedge reproduce goel --data ISIC2020 --masks HAM10000 --out goel
+  dermedge reproduce ding --data ISIC2017 --out light --light
+  dermedge reproduce goel --data ISIC2017 --light --weights mobilenetv2_100=FILE --out light
 
 Rows that are done are not trained again: a run that was stopped goes on with the same command.
 """
@@ -34,7 +36,11 @@ VALIDATION = "validation"
 @click.command("reproduce", cls=Verb, epilog=EPILOG)
 @click.argument("name", type=click.Choice(PAPERS))
 @click.option(
-    "--data", required=True, multiple=True, type=click.Path(path_type=Path), help="As with train."
+    "--data",
+    required=True,
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A data set, as `dermedge train` takes it. May be repeated.",
 )
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path), help="A folder for all rows."
