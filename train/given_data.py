@@ -35,6 +35,7 @@ def open_labelled(paths: tuple[Path, ...], recipe: Recipe, needs_masks: bool) ->
             "There are too few images of a class to cross-validate.",
             got=", ".join(f"{n} of {c}" for c, n in few.items()),
             expected=f"at least {recipe.folds} of each, one a fold",
+            remedy="more images of it, or a recipe with fewer folds or other classes",
         )
     return table
 
@@ -73,5 +74,6 @@ def outlined_in(table: Table, drawn: list[Table], recipe: Recipe) -> Table:
             "There are too few masks for the segmenter to learn from.",
             got=f"{len(outlined)} images with a mask",
             expected=f"at least {recipe.folds}, one a fold",
+            remedy="--masks DATA, with a data set that has more",
         )
     return Table.of("+".join(each.name for each in drawn), outlined, recipe.classes)

@@ -24,6 +24,8 @@ from train.models.unet import UNet
 from train.models.zoome import ZooMe, build_zoome
 from train.purifier_recipe import ModelPurifier
 from train.recipe import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
     DilatedUNetSpec,
     EncoderUNetSpec,
     MeanRecipe,
@@ -38,7 +40,6 @@ from train.weights import hub_access
 
 Classifier = Member | ZooMe
 Combiner = LocallyConnected | Mean | SvmCombiner
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def from_hub(recipe: Recipe, weights: Mapping[str, Path], backbone: str | None) -> bool:

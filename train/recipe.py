@@ -14,6 +14,7 @@ from runtime.metadata import MetadataSpec
 from runtime.specs import Colour, Fraction, Pixels, Spec, ViewSpec, check_channels
 from train.purifier_recipe import Purification
 
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 # Becomes a folder of the run, a file of the bundle and a column of oof.csv.
@@ -152,8 +153,8 @@ class SegmenterRecipe(Spec):
     network: SegmenterNetwork
     size: tuple[Pixels, Pixels]
     colour: Colour = "rgb"
-    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
-    std: tuple[Positive, ...] = (0.229, 0.224, 0.225)
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    std: tuple[Positive, ...] = IMAGENET_STD
     threshold: Fraction = 0.5
     fill_holes: bool = True
     loss: SegmenterLoss = "bce_dice"
@@ -284,7 +285,6 @@ class SvmRecipe(Spec):
         return f"support vector machine ({self.kernel}) on the mean of the members' {self.takes}"
 
 
-CombinerRecipe = LocallyConnectedRecipe | MeanRecipe | SvmRecipe
 CombinerChoice = Annotated[
     Annotated[LocallyConnectedRecipe, Tag("locally_connected")]
     | Annotated[MeanRecipe, Tag("mean")]

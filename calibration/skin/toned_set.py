@@ -156,5 +156,6 @@ def _nothing(toned: Toned) -> DermedgeError:
     return UsageError(
         "There is no lesion to set on skin.",
         got="; ".join(f"{many} images: {why}" for why, many in toned.left_out.items() if many),
-        expected="labelled images with a mask, or --bundle with a segmenter",
+        expected="labelled images with a mask",
+        remedy="--bundle BUNDLE, whose segmenter finds the lesions",
     )

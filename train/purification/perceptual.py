@@ -9,11 +9,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from train.recipe import IMAGENET_MEAN, IMAGENET_STD
 from train.weights import hub_access, load_trunk
 
 VGG = "vgg16"
 STAGES = (0, 1, 2)
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class Perceptual(nn.Module):
@@ -24,8 +24,8 @@ class Perceptual(nn.Module):
         self.trunk = trunk.eval().requires_grad_(False)
         self.mean: torch.Tensor
         self.std: torch.Tensor
-        self.register_buffer("mean", torch.tensor(MEAN)[:, None, None], persistent=False)
-        self.register_buffer("std", torch.tensor(STD)[:, None, None], persistent=False)
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN)[:, None, None], persistent=False)
+        self.register_buffer("std", torch.tensor(IMAGENET_STD)[:, None, None], persistent=False)
 
     def forward(self, picture: torch.Tensor) -> list[torch.Tensor]:
         maps = self.trunk((picture - self.mean) / self.std)
