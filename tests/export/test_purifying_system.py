@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 import yaml
 from click.testing import CliRunner
 
@@ -58,7 +57,6 @@ def place(request: pytest.FixtureRequest, data: Path, tmp_path_factory: Any) -> 
     fields["purifier"] = MODEL if request.param == "model" else {"method": "classical"}
     fields["purify_at"] = "always"
     (place / "tiny.yaml").write_text(yaml.safe_dump(fields), encoding="utf-8")
-    torch.manual_seed(0)  # what a segmenter of one epoch finds is left to chance
     run(train, "--recipe", place / "tiny.yaml", "--data", data, "--out", place / "run")
     words = ["--run", place / "run", "--out", place / "bundle"]
     run(export, *words, "--precision", "fp16")
@@ -96,9 +94,10 @@ def test_the_same_on_every_engine(bundle: LoadedBundle) -> None:
     said = []
     for backend in ("openvino", "onnxruntime"):
         with open_chain(bundle, backend) as chain:
-            result = chain.process(picture(200, 300))
-            assert result.status in ("ok", "abstained"), result.reason
-            said.append(result.members["second"])
+            analysis = chain.analyse(picture(200, 300))
+            # Whether the frame is fit to be judged is left to a segmenter of one epoch.
+            assert analysis.combined is not None, analysis.result.reason
+            said.append(analysis.combined)
     assert said[0] == pytest.approx(said[1], abs=1e-2)
 
 
