@@ -11,25 +11,23 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from runtime.closing import Closing
 from runtime.errors import UsageError
 from runtime.whole_file import appearing_whole
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
-
     from runtime.record import Result
 
 SYNC_SECONDS = 1.0
 
 
-class ResultLog:
+class ResultLog(Closing):
     """Appends records. The lines before it are whole: `recover` has seen to that."""
 
     def __init__(self, path: Path) -> None:
@@ -66,44 +64,26 @@ class ResultLog:
             self._dirty = False
         self._synced = monotonic()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         try:
             self.sync()
         finally:
             os.close(self._file)
 
 
-class writing:
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
     """Turns what the disk refuses into a message. Everything written before it is kept."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if isinstance(error, OSError):
-            raise UsageError(
-                f"{self.path} cannot be written.",
-                got=error.strerror or str(error),
-                expected="a folder with room and permission for the results",
-                remedy="Make room, or name another folder with --out. What was recorded is kept: "
-                "the same command carries on from there.",
-            ) from error
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be written.",
+            got=error.strerror or str(error),
+            expected="a folder with room and permission for the results",
+            remedy="Make room, or name another folder with --out. What was recorded is kept: "
+            "the same command carries on from there.",
+        ) from error
 
 
 def key_of(source: str, sha256: str) -> bytes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from time import perf_counter
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -15,6 +14,7 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
 
+from runtime.closing import Closing
 from runtime.decode import printable
 from runtime.reporting.wording import GROUPS, count, plain, score_and_threshold, verdict
 
@@ -32,7 +32,7 @@ STYLES = {"refer": "bold red", "no-referral": "green", "score-only": "cyan"}
 UNDECIDED_STYLE = "yellow"
 
 
-class ProgressView:
+class ProgressView(Closing):
     """A bar on a terminal, now and then a line anywhere else; both on standard error."""
 
     def __init__(self, total: int | None, noun: str) -> None:
@@ -71,12 +71,7 @@ class ProgressView:
             self._bar.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         if self._bar is not None:
             self._bar.stop()
 

@@ -12,15 +12,15 @@ from __future__ import annotations
 
 import os
 import time
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Event, Lock, Thread
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 from runtime.capture.loop import LATE_SECONDS
+from runtime.closing import Closing
 from runtime.errors import DermedgeError, UsageError
 
 if TYPE_CHECKING:
@@ -36,19 +36,16 @@ class ButtonGone(DermedgeError):
     """It is not there, or not any more: it is looked for again."""
 
 
-class Contact(ABC):
+class Contact(Closing):
     """A button that is there."""
 
     @abstractmethod
     def pressed(self, seconds: float) -> bool:
         """Wait that long for a press. ButtonGone or OSError where there will be none."""
 
-    @abstractmethod
-    def close(self) -> None: ...
-
 
 @dataclass
-class Button:
+class Button(Closing):
     """`fileno` can be read from when there was a press. Use it in a `with`."""
 
     name: str
@@ -77,7 +74,7 @@ class Button:
     def _run(self) -> None:
         while not self._closing.is_set():
             try:
-                with closing(self.opened()) as contact:
+                with self.opened() as contact:
                     self.status = READY
                     self._watch(contact)
             except ButtonGone as error:
@@ -97,12 +94,7 @@ class Button:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         self._closing.set()
         self._thread.join()
         os.close(self._word)

@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from threading import Condition, Thread
-from types import TracebackType
 from typing import TYPE_CHECKING, Literal
 
 from runtime.capture.address import Address
@@ -24,6 +23,7 @@ from runtime.capture.counts import Counts, Fate
 from runtime.capture.messages import Damaged, Lost, Opened, Taken
 from runtime.capture.rate import Rate
 from runtime.capture.reader_process import ReaderGone, ReaderProcess
+from runtime.closing import Closing
 from runtime.preprocess import Image
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Frame:
 
 
 @dataclass
-class Camera:
+class Camera(Closing):
     address: Address
     profile: Profile = field(default_factory=Profile)
     patience: Patience = field(default_factory=Patience)
@@ -99,12 +99,7 @@ class Camera:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         with self._change:
             self._closing = True
             self._change.notify_all()

@@ -10,12 +10,12 @@ import os
 import subprocess
 import sys
 from textwrap import wrap
-from types import TracebackType
 from typing import TYPE_CHECKING, Literal
 
 import cv2
 import numpy as np
 
+from runtime.closing import Closing
 from runtime.errors import BackendError, UsageError
 from runtime.overlay import draw_overlay, outlined, split_overlay
 from runtime.preprocess import Image
@@ -73,7 +73,7 @@ def check_window() -> None:
         )
 
 
-class Preview:
+class Preview(Closing):
     """Belongs to one thread. Use it in a `with`."""
 
     def __init__(self, camera: Camera, bundle: Bundle) -> None:
@@ -90,12 +90,7 @@ class Preview:
         cv2.resizeWindow(TITLE, WIDTH, HEIGHT + PANEL)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         cv2.destroyWindow(TITLE)
 
     def show(self, view: View) -> Wish | None:

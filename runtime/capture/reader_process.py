@@ -7,8 +7,6 @@ import subprocess
 import sys
 from contextlib import suppress
 from threading import Lock, Thread
-from types import TracebackType
-from typing import TYPE_CHECKING
 
 from runtime.capture.address import Address
 from runtime.capture.camera_profile import Profile
@@ -16,9 +14,7 @@ from runtime.capture.messages import Message, hand_back, hear, pair
 from runtime.capture.reader import Job
 from runtime.capture.slots import Slots
 from runtime.child_process import same_source
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
+from runtime.closing import Closing
 
 PROGRAM = [sys.executable, "-m", "runtime.capture.reader"]
 ENDING_SECONDS = 2.0
@@ -28,7 +24,7 @@ class ReaderGone(Exception):
     """It ended without a word: killed, or crashed."""
 
 
-class ReaderProcess:
+class ReaderProcess(Closing):
     """New at every opening, so that nothing of a broken one is left over."""
 
     def __init__(
@@ -88,15 +84,7 @@ class ReaderProcess:
             return "it closed its socket"
         return f"signal {-status}" if status < 0 else f"status {status}"
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         self._process.kill()
         try:
             self._process.wait(ENDING_SECONDS)

@@ -23,9 +23,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from threading import RLock
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from runtime.closing import Closing
 from runtime.errors import UsageError
 from runtime.store import audit
 from runtime.store.database import BUSY_SECONDS, StoreBroken, connect, prepare, transaction
@@ -34,8 +34,6 @@ from runtime.store.retention import BATCH, beyond_limits, measure
 from runtime.store.sealing import Seal, read_seal
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
-
     from runtime.record import Result
 
 GOES_ON = timedelta(hours=12)  # since a session began that was broken off
@@ -65,7 +63,7 @@ class Capture:
     outline: list[list[list[float]]]  # closed curves of x, y in parts of the frame's sides
 
 
-class Store:
+class Store(Closing):
     """One writer at a time; any number may read beside it."""
 
     def __init__(
@@ -309,15 +307,7 @@ class Store:
                 locked = "locked" in str(exc)
                 raise (_locked(otherwise) if locked else _broken(otherwise, str(exc))) from exc
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         with self._lock:
             self._open.close()
 
