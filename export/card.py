@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from export.parity import nearest_to_limit
 from runtime.specs import CHANNELS
-from train.recipe import PooledRecipe
+from train.recipe_parts.members import PooledRecipe
 
 if TYPE_CHECKING:
     from export.finished_run import FinishedRun

@@ -23,7 +23,7 @@ from train.models.purification import PurificationNet
 from train.models.visual_backprop import VisualBackProp
 from train.models.zoome import ZooMe
 from train.networks import Combiner
-from train.recipe import HeatMap
+from train.recipe_parts.members import HeatMap
 
 OPSET = 18
 IR_VERSION = 8  # the one that came with opset 18: engines of that time read it

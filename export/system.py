@@ -24,8 +24,9 @@ from runtime.specs import CHANNELS, PreprocessSpec, ViewSpec
 from train import networks
 from train.models.purification import PurificationNet
 from train.models.zoome import ZooMe
-from train.purifier_recipe import ModelPurifier
-from train.recipe import PooledRecipe, Recipe
+from train.recipe import Recipe
+from train.recipe_parts.members import PooledRecipe
+from train.recipe_parts.purifiers import ModelPurifier
 
 SEGMENTER, PURIFIER, ENSEMBLE = "segmenter", "purifier", "ensemble"
 EXPLAINS = "_heatmap"

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from train.recipe import Augmentation
+from train.recipe_parts.training import Augmentation
 
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]

@@ -18,7 +18,8 @@ from safetensors.torch import load_file
 from train.ensemble import fit_ensemble
 from train.models.mean import Mean
 from train.networks import Combiner, build_combiner
-from train.recipe import MeanRecipe, Recipe, SvmRecipe
+from train.recipe import Recipe
+from train.recipe_parts.combiners import MeanRecipe, SvmRecipe
 from train.svm import fit_machines, with_platt
 from train.trainer import load_network
 

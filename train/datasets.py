@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 from runtime.preprocess import normalise, to_colour_space
 from runtime.specs import PreprocessSpec
 from train.augment import random_warp, recolour, warp
-from train.recipe import Augmentation
+from train.recipe_parts.training import Augmentation
 from train.views import Bytes
 
 

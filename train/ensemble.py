@@ -11,7 +11,7 @@ import torch
 from torch.nn import functional
 
 from train.models.locally_connected import LocallyConnected
-from train.recipe import LocallyConnectedRecipe
+from train.recipe_parts.combiners import LocallyConnectedRecipe
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]

@@ -93,7 +93,7 @@ def prepare(
 def backbones(recipe: Recipe) -> set[str]:
     from train.networks import encoder_name
     from train.purification.perceptual import VGG
-    from train.purifier_recipe import ModelPurifier
+    from train.recipe_parts.purifiers import ModelPurifier
 
     others = [encoder_name(recipe), VGG if isinstance(recipe.purifier, ModelPurifier) else None]
     return {member.backbone for member in recipe.members.values()} | {o for o in others if o}
@@ -103,7 +103,7 @@ def _fetch_weights(out: Path, recipe: Recipe, machine: Machine) -> None:
     """Of all networks that are not trained yet: a run that is through needs no hub any more."""
     from train.networks import fetch_weights
     from train.purification.perceptual import open_perceptual
-    from train.purifier_recipe import ModelPurifier
+    from train.recipe_parts.purifiers import ModelPurifier
     from train.stage import STAMP
     from train.stages.run import FINAL
 

@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from runtime.errors import UsageError
-from train.recipe import Frozen
+from train.recipe_parts.members import Frozen
 
 
 def freeze(trunk: nn.Module, how: Frozen) -> None:

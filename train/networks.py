@@ -22,19 +22,17 @@ from train.models.svm import SvmCombiner
 from train.models.trunks import OWN_TRUNKS, build_trunk
 from train.models.unet import UNet
 from train.models.zoome import ZooMe, build_zoome
-from train.purifier_recipe import ModelPurifier
-from train.recipe import (
+from train.recipe import Recipe
+from train.recipe_parts.combiners import MeanRecipe, SvmRecipe
+from train.recipe_parts.members import PooledRecipe, ZooMeRecipe
+from train.recipe_parts.purifiers import ModelPurifier
+from train.recipe_parts.segmenters import (
     IMAGENET_MEAN,
     IMAGENET_STD,
     DilatedUNetSpec,
     EncoderUNetSpec,
-    MeanRecipe,
-    PooledRecipe,
-    Recipe,
     SegmenterNetwork,
     SegmenterRecipe,
-    SvmRecipe,
-    ZooMeRecipe,
 )
 from train.weights import hub_access
 

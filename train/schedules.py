@@ -9,7 +9,7 @@ from typing import Any
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
-from train.recipe import Training
+from train.recipe_parts.training import Training
 
 WARM_UP = 0.1
 FACTOR, PATIENCE = 0.5, 2  # where the loss on images set aside has not fallen for so many epochs

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 
 from train.models.svm import SvmCombiner
-from train.recipe import SvmRecipe
+from train.recipe_parts.combiners import SvmRecipe
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]

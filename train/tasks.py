@@ -14,7 +14,8 @@ from torch.nn import functional
 
 from train.freezing import hold_still
 from train.models.member import Member
-from train.recipe import Focal, SegmenterLoss, Training
+from train.recipe_parts.segmenters import SegmenterLoss
+from train.recipe_parts.training import Focal, Training
 from train.schedules import schedule
 
 

@@ -21,7 +21,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from runtime.errors import UsageError
-from train.recipe import Course
+from train.recipe_parts.training import Course
 from train.tasks import Trained
 
 WEIGHTS = "weights.safetensors"

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from train.augment import Pixels, random_warp, recolour, warp
-from train.recipe import Augmentation
+from train.recipe_parts.training import Augmentation
 
 NOTHING = Augmentation()
 EVERYTHING = Augmentation(

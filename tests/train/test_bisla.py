@@ -7,8 +7,8 @@ from typing import Any
 from tests.train.test_recipe import SEVEN, made
 from tests.train.tiny import tiny_recipe
 from train.data.vocabulary import VOCABULARY
-from train.recipe import Augmentation
 from train.recipe_files import load_recipe
+from train.recipe_parts.training import Augmentation
 
 
 def bisla() -> dict[str, Any]:

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from train.models.dilated_unet import DilatedUNet, _grow
-from train.recipe import DilatedUNetSpec
+from train.recipe_parts.segmenters import DilatedUNetSpec
 
 TABLE_1 = """
 Conv 64×378×378 1

@@ -9,7 +9,7 @@ from train.combiners import combine
 from train.data.metrics import mean_auc
 from train.ensemble import fit_ensemble
 from train.models.locally_connected import LocallyConnected
-from train.recipe import LocallyConnectedRecipe
+from train.recipe_parts.combiners import LocallyConnectedRecipe
 
 Floats = npt.NDArray[np.float64]
 RECIPE = LocallyConnectedRecipe(filters=8, epochs=150)

@@ -13,7 +13,8 @@ from tests.train.test_trainer import CPU, data
 from train.freezing import freeze, hold_still, last_block
 from train.models.member import Member
 from train.models.trunks import build_trunk
-from train.recipe import Frozen, Training
+from train.recipe_parts.members import Frozen
+from train.recipe_parts.training import Training
 from train.tasks import MemberTask
 from train.trainer import train_network
 

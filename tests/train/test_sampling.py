@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 
 from tests.train.test_trainer import CPU, TARGETS, network
 from tests.train.test_trainer import data as pictures
-from train.recipe import Training
+from train.recipe_parts.training import Training
 from train.sampling import balanced
 from train.tasks import MemberTask
 from train.trainer import Machine, train_network

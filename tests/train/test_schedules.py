@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from train.recipe import Training
+from train.recipe_parts.training import Training
 from train.schedules import FALLS, PATIENCE, WARM_UP, Cycles, _cosine, schedule
 
 

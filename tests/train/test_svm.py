@@ -12,7 +12,8 @@ from tests.train.tiny import tiny_recipe
 from train.combiners import Material, combine, fit_combiners
 from train.data.metrics import auc
 from train.models.svm import SvmCombiner
-from train.recipe import Recipe, SvmRecipe
+from train.recipe import Recipe
+from train.recipe_parts.combiners import SvmRecipe
 from train.svm import fit_machines, with_platt
 
 WIDTH = 6

@@ -13,7 +13,8 @@ from torch.nn import functional
 
 from train.models.member import Member
 from train.models.small_se import SmallSE
-from train.recipe import Focal, SegmenterLoss, Training
+from train.recipe_parts.segmenters import SegmenterLoss
+from train.recipe_parts.training import Focal, Training
 from train.tasks import (
     MemberTask,
     SegmenterTask,

@@ -17,7 +17,7 @@ from runtime.specs import PreprocessSpec
 from train.datasets import ViewDataset
 from train.models.member import Member
 from train.models.small_se import SmallSE
-from train.recipe import Augmentation, Training
+from train.recipe_parts.training import Augmentation, Training
 from train.tasks import MemberTask
 from train.trainer import (
     WEIGHTS,

@@ -18,7 +18,7 @@ from runtime.specs import PreprocessSpec, ViewSpec
 from train.data.table import Sample
 from train.datasets import ViewDataset
 from train.phantom.compose import make_phantom
-from train.recipe import Augmentation
+from train.recipe_parts.training import Augmentation
 from train.stage import Stage
 from train.views import Bytes, batches, frames_at, load_masks, masks_at, save_masks, view_at
 

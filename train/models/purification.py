@@ -16,8 +16,8 @@ from torch import nn
 from torch.nn import functional
 
 KERNELS = (7, 5, 5, 3, 3, 3)
-"""On the way down. All but the first halve the sides: train/purifier_recipe.py asks for some that
-bear it. The first works at the picture's own size, as does its counterpart on the way up: with
+"""On the way down. All but the first halve the sides: train/recipe_parts/purifiers.py asks for some
+that bear it. The first works at the picture's own size, as does its counterpart on the way up: with
 nothing hidden, a hair of a pixel's width is only found and taken off there."""
 SLOPE = 0.2
 

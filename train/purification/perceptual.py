@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from train.recipe import IMAGENET_MEAN, IMAGENET_STD
+from train.recipe_parts.segmenters import IMAGENET_MEAN, IMAGENET_STD
 from train.weights import hub_access, load_trunk
 
 VGG = "vgg16"

@@ -8,9 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from runtime.specs import Pixels, Spec, ViewSpec
-
-Count = Annotated[int, Field(ge=1)]
-Rate = Annotated[float, Field(gt=0)]
+from train.recipe_parts.fields import Count, Positive
 
 PurifyAt = Literal["training", "always"]
 """`training`: members are trained on purified copies beside the pictures as they are, and a device
@@ -35,8 +33,8 @@ class PurifierTraining(Spec):
     epochs: Count
     late_epochs: Count
     batch: Count = 8
-    rate: Rate = 2e-4
-    late_rate: Rate = 1e-4
+    rate: Positive = 2e-4
+    late_rate: Positive = 1e-4
 
 
 class ModelPurifier(Spec):

@@ -15,7 +15,7 @@ import torch
 from train.combiners import Material, combine, fit_combiners, load_combiner
 from train.models.svm import SvmCombiner
 from train.predictions import OutOfFold
-from train.recipe import SvmRecipe
+from train.recipe_parts.combiners import SvmRecipe
 from train.stage import Stage, write_json
 from train.stages.classifying import Classifying, Floats
 from train.stages.run import FINAL, Run

@@ -28,8 +28,8 @@ from train.purification.pairs import PairDataset, Pairs
 from train.purification.perceptual import open_perceptual
 from train.purification.sheet import MOST_ROWS, marked, write_sheet
 from train.purification.task import PurifierTask
-from train.purifier_recipe import ModelPurifier, PurifierRecipe
-from train.recipe import Course
+from train.recipe_parts.purifiers import ModelPurifier, PurifierRecipe
+from train.recipe_parts.training import Course
 from train.stage import Stage
 from train.stages.run import Run, named
 from train.stages.segmenting import Segmenting

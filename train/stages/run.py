@@ -22,7 +22,8 @@ from train.data.fingerprints import Fingerprints, default_cache
 from train.data.splits import holdout
 from train.data.table import Table
 from train.datasets import ViewDataset
-from train.recipe import Course, Recipe
+from train.recipe import Recipe
+from train.recipe_parts.training import Course
 from train.stage import Stage, fingerprint
 from train.tasks import Trained
 from train.trainer import Machine, train_network

@@ -18,7 +18,7 @@ from runtime.errors import DermedgeError, UsageError
 from runtime.specs import PreprocessSpec
 from train.datasets import ViewDataset
 from train.models.dcgan import Gan
-from train.recipe import SyntheticRecipe
+from train.recipe_parts.pictures import SyntheticRecipe
 from train.stage import Stage
 from train.stages.run import Run, named
 from train.synthesis.adversaries import GanTask, SideBySide, generate, to_bytes

@@ -13,7 +13,7 @@ from runtime.backends.trt_builder import Order, build_plan
 from runtime.backends.trt_flavours import flavour
 from runtime.half import to_half
 from train.models.purification import KERNELS, PartialConv, PurificationNet
-from train.purifier_recipe import SIDE_STEP
+from train.recipe_parts.purifiers import SIDE_STEP
 
 SIDE = SIDE_STEP
 PLAIN = {"Conv", "Relu", "LeakyRelu", "Concat", "Resize", "Clip"}

@@ -16,7 +16,7 @@ from torch.utils.data import default_collate
 from runtime.specs import PreprocessSpec
 from train.datasets import ViewDataset
 from train.models.dcgan import Gan
-from train.recipe import Augmentation, Course
+from train.recipe_parts.training import Augmentation, Course
 from train.synthesis.adversaries import (
     LEAST_JUDGED,
     GanTask,
