@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from train.data.metrics import auc, bootstrap, mean_auc, ranked_classes
+from train.data.metrics import auc, bootstrap, ranked_classes
 from train.data.table import Table
 
 Floats = npt.NDArray[np.float64]
@@ -92,19 +92,15 @@ def _aucs(
     """Each class against the rest, and the mean over `ranked_classes`."""
     ranked = ranked_classes(len(classes))
 
-    def with_interval(measure: object) -> dict[str, float | None]:
-        point = measure(np.arange(len(targets)))  # type: ignore[operator]
-        low, high = bootstrap(len(targets), measure)  # type: ignore[arg-type]
-        return {k: _known(v) for k, v in (("auc", point), ("low", low), ("high", high))}
+    def measure(rows: npt.NDArray[np.int64]) -> list[float]:
+        each = [auc(targets[rows] == c, probabilities[rows, c]) for c in range(len(classes))]
+        return [*each, float(np.mean([each[code] for code in ranked]))]
 
-    result = {
-        name: with_interval(lambda rows, c=code: auc(targets[rows] == c, probabilities[rows, c]))
-        for code, name in enumerate(classes)
+    found = zip(measure(np.arange(len(targets))), *bootstrap(len(targets), measure), strict=True)
+    return {
+        name: dict(zip(("auc", "low", "high"), map(_known, figures), strict=True))
+        for name, figures in zip((*classes, "mean"), found, strict=True)
     }
-    result["mean"] = with_interval(
-        lambda rows: mean_auc(targets[rows], probabilities[rows], ranked)
-    )
-    return result
 
 
 def _known(value: float) -> float | None:

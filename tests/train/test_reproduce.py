@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from tests.train.test_recipe import bhardwaj, zoome
 from tests.train.tiny import tiny_recipe, write_data
 from train import reproduce
 from train.networks import starts_from
+from train.pipeline import Pipeline
 from train.recipe_files import parse_recipe
 from train.reproducing.costs import COSTS, costs
 from train.reproducing.judges import (
@@ -33,9 +35,10 @@ from train.reproducing.judges import (
 )
 from train.reproducing.other_combiners import OTHERS, joined
 from train.reproducing.papers import TABLES
-from train.reproducing.said import Said, youden
+from train.reproducing.said import Flags, Said, said_by, youden
 from train.reproducing.segmented import SEGMENTED, segmented
 from train.reproducing.tables import PaperTable, Row, printed
+from train.stages.classifying import PURIFICATION
 from train.trainer import WEIGHTS
 
 
@@ -208,6 +211,26 @@ def test_the_tables_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert not (tmp_path / "out" / "tiny" / "members" / "zoome" / "final").exists()
     _, again = reproduced(tmp_path, "--split", "paper")
     assert "epoch" not in again  # nothing is trained twice
+
+
+@pytest.mark.slow
+def test_one_system_is_asked_with_and_without_purification(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = (Row("purified", ("",), {}), Row("as they are", ("",), {}, without=(PURIFICATION,)))
+
+    def in_full(pipelines: Sequence[Pipeline], row: Row, _: Flags) -> dict[str, str]:
+        return {"scores": str(said_by(pipelines[0], row).scores.tolist())}
+
+    table = PaperTable("Table 6", ("scores",), in_full, rows)
+    recipe = tiny_recipe() | {"purifier": {"method": "classical"}, "purify_at": "always"}
+    recipe["views"] = {"whole": {"area": "frame", "source": "purified"}}
+    recipe["members"] = {"first": recipe["members"]["first"]}
+    asked(monkeypatch, {"": recipe | {"ensemble": None, "segmenter": None}}, table)
+    (found,), _ = reproduced(tmp_path)
+    purified, raw = (row["ours"]["scores"] for row in found["rows"])
+    assert purified != raw
+    assert [run.name for run in (tmp_path / "out").iterdir() if run.is_dir()] == ["tiny"]
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -49,17 +50,18 @@ def mean_auc(
 
 def bootstrap(
     count: int,
-    measure: Callable[[npt.NDArray[np.int64]], float],
+    measure: Callable[[npt.NDArray[np.int64]], npt.ArrayLike],
     *,
     seed: int = 0,
     level: float = 0.95,
-) -> tuple[float, float]:
-    """The percentile interval of `measure(rows)` over resampled rows, undefined draws left out."""
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """The percentile interval of `measure(rows)` over resampled rows, of each of its figures;
+    undefined draws are left out."""
     rng = np.random.default_rng(seed)
-    values = np.array([measure(rng.integers(0, count, count)) for _ in range(RESAMPLES)])
-    values = values[np.isfinite(values)]
-    if len(values) == 0:
-        return float("nan"), float("nan")
+    draws = [measure(rng.integers(0, count, count)) for _ in range(RESAMPLES)]
+    values = np.asarray(draws, dtype=np.float64)
     tail = (1 - level) / 2
-    low, high = np.quantile(values, [tail, 1 - tail])
-    return float(low), float(high)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a figure that no draw defines has none
+        low, high = np.nanquantile(values, [tail, 1 - tail], axis=0)
+    return low, high

@@ -27,14 +27,14 @@ def pooled(measure: Measure, *, per_cent: bool = False) -> Judge:
         rows = np.flatnonzero(asked)
         shown = per_cent_with_interval if per_cent else with_interval
 
-        def mean(name: str, some: Codes) -> float:
-            return float(np.mean([measure(case, some)[name] for case in cases]))
+        def means(some: Codes) -> dict[str, float]:
+            each = [measure(case, some) for case in cases]
+            return {name: float(np.mean([one[name] for one in each])) for name in each[0]}
 
-        found = {}
-        for name in measure(cases[0], rows):
-            low, high = bootstrap(len(rows), lambda draw, name=name: mean(name, rows[draw]))  # type: ignore[misc]
-            found[name] = shown(mean(name, rows), low, high)
-        return found
+        whole = means(rows)
+        low, high = bootstrap(len(rows), lambda draw: list(means(rows[draw]).values()))
+        each = zip(whole.items(), low, high, strict=True)
+        return {name: shown(value, *bounds) for (name, value), *bounds in each}
 
     return judge
 
@@ -101,8 +101,7 @@ def of_one_class(said: Said, rows: Codes) -> dict[str, float]:
 def by_balance(said: Said, rows: Codes) -> dict[str, float]:
     """The more probable of two classes: what is right of each, and the mean of both."""
     one = of_one_class(said, rows)
-    called = said.chosen[rows] == said.score
-    benign = _share(~called[~said.truth[rows]])
+    benign = _share(said.chosen[rows][~said.truth[rows]] != said.score)
     return {
         "loss": one["loss"],
         "accuracy": one["accuracy"],

@@ -8,7 +8,7 @@ import numpy as np
 
 from train.data.metrics import bootstrap, overlap
 from train.pipeline import Pipeline
-from train.reproducing.said import Codes, Flags
+from train.reproducing.said import Flags
 from train.reproducing.shown import with_interval
 from train.reproducing.tables import Row
 
@@ -30,12 +30,7 @@ def segmented(pipelines: Sequence[Pipeline], row: Row, asked: Flags) -> dict[str
         asked = np.ones(len(pairs), dtype=bool)
     dice = np.array([overlap(*pair)[0] for pair in pairs])[asked]
     right = np.array([(one == other).mean() for one, other in pairs])[asked]
-    found = {}
-    for name, values in zip(SEGMENTED, (1 - dice, dice, right), strict=True):
-
-        def mean(rows: Codes, values: np.ndarray = values) -> float:
-            return float(values[rows].mean())
-
-        low, high = bootstrap(len(values), mean)
-        found[name] = with_interval(float(values.mean()), low, high)
-    return found
+    values = np.stack([1 - dice, dice, right])
+    low, high = bootstrap(len(dice), lambda rows: values[:, rows].mean(axis=1))
+    each = zip(SEGMENTED, values.mean(axis=1), low, high, strict=True)
+    return {name: with_interval(*figures) for name, *figures in each}

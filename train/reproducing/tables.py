@@ -22,7 +22,7 @@ class Row:
     paper: dict[str, str]  # by column, as printed
     light: tuple[str, ...] = ()  # the variants that train without a GPU
     system: str = TOGETHER  # or a member's name, or another way to join them
-    without: tuple[str, ...] = ()  # metadata that is withheld when it is asked
+    without: tuple[str, ...] = ()  # what is withheld when it is asked: metadata, or PURIFICATION
     note: str = ""
 
 

@@ -28,6 +28,7 @@ from train.trainer import WEIGHTS, load_network, predict
 from train.views import Bytes, view_at
 
 Floats = npt.NDArray[np.float64]
+PURIFICATION = "purification"  # as what may be withheld, beside the names of metadata
 
 
 @dataclass(frozen=True)
@@ -170,7 +171,7 @@ class Classifying:
 
     def out_of_fold(self, without: Sequence[str] = ()) -> Floats:
         """Images × members × classes, each by networks that have not seen the image; `without`
-        names what of the patients they are not told."""
+        names what is withheld from them: PURIFICATION, or what is known of the patients."""
         recipe = self.run.recipe
         result = np.zeros((len(self.run.table), len(recipe.members), len(recipe.classes)))
         for column, member in enumerate(recipe.members):
@@ -195,6 +196,7 @@ class Classifying:
             self.stage(member, part).folder / WEIGHTS,
         )
         spec = networks.member_preprocess(self.run.recipe, member)
-        view, known = self._view(member), self._known(member, without)
+        known = self._known(member, without)
+        view = self._raw(member) if PURIFICATION in without else self._view(member)
         data = ViewDataset(view, self.run.table.targets, rows.tolist(), spec, None, known)
         return predict(net, data, self.run.machine)
