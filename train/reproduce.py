@@ -50,6 +50,7 @@ VALIDATION = "validation"
 def command(name: str, data: tuple[Path, ...], out: Path, light: bool, **options: Any) -> None:
     """Train what a paper's tables compare, and print its figures beside ours."""
     from train.fit import backbones, prepare
+    from train.reproducing.differences import HOW
     from train.reproducing.papers import TABLES
 
     choices = Choices(**options)
@@ -72,12 +73,14 @@ def command(name: str, data: tuple[Path, ...], out: Path, light: bool, **options
             runs[variant] = run
         return runs[variant]
 
-    found = []
+    found: list[dict[str, Any]] = []
     for table in tables:
         found.append(_rerun(table, light, run_of, choices.split, refused))
+        text = "\n".join([*map(_as_text, found), f"{HOW}\n"])
         (out / "tables.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-        (out / "tables.md").write_text("\n".join(map(_as_text, found)), encoding="utf-8")
+        (out / "tables.md").write_text(text, encoding="utf-8")
         click.echo(_as_text(found[-1]))
+    click.echo(HOW)
 
 
 def _refused(
@@ -116,61 +119,44 @@ def _rerun(
     split: str,
     refused: dict[str, str],
 ) -> dict[str, Any]:
-    rows = []
-    for row in table.rows:
-        variants = _variants(row, light)
-        reasons = [f"not run: {refused[v]}" for v in variants if v in refused]
-        notes = "; ".join(filter(None, [row.note, *reasons]))
-        told: dict[str, Any] = {"what": row.what, "paper": row.paper, "differs": notes}
-        if variants and not reasons:
-            told |= _ours(table, row, variants, run_of, split)
-        rows.append(told)
-    return {"title": table.title, "columns": list(table.columns), "rows": rows}
+    """What is the same of all rows is said once, beside them."""
+    rows = [_row(table, row, _variants(row, light), run_of, split, refused) for row in table.rows]
+    ours = [set(row["differs"]) for row in rows if "ours" in row]
+    same = set.intersection(*ours) if ours else set()
+    told = [one for row in rows for one in row["differs"] if one in same]
+    for row in rows:
+        row["differs"] = "; ".join(one for one in row["differs"] if one not in same)
+    ours_are = "; ".join(dict.fromkeys(told))
+    columns = list(table.columns)
+    return {"title": table.title, "columns": columns, "rows": rows, "ours are": ours_are}
 
 
-def _ours(
+def _row(
     table: PaperTable,
     row: Row,
     variants: tuple[str, ...],
     run_of: Callable[[str], Pipeline],
     split: str,
+    refused: dict[str, str],
 ) -> dict[str, Any]:
     """`validation`: of the images a publisher calls so, should there be some."""
     import numpy as np
 
+    from train.reproducing.differences import differences
+
+    told: dict[str, Any] = {"what": row.what, "paper": row.paper}
+    notes = [row.note] if row.note else []
+    reasons = [f"not run: {refused[variant]}" for variant in variants if variant in refused]
+    if reasons or not variants:
+        return told | {"differs": [*notes, *reasons] or ["not run"]}
     runs = [run_of(variant) for variant in variants]
     images = runs[0].table
     chosen = np.array([sample.split == VALIDATION for sample in images])
-    found: dict[str, Any] = {"ours": table.judge(runs, row, np.ones(len(images), dtype=bool))}
+    told["ours"] = table.judge(runs, row, np.ones(len(images), dtype=bool))
     if chosen.any() and not chosen.all():
-        found["validation"] = table.judge(runs, row, chosen)
-    differs = "; ".join(dict.fromkeys(_differs(run, split) for run in runs))
-    return found | {"differs": "; ".join(filter(None, [row.note, differs]))}
-
-
-def _differs(run: Pipeline, split: str) -> str:
-    recipe, table = run.recipe, run.table
-    looks = {f"{own.backbone} at {own.size[1]} × {own.size[0]}" for own in recipe.members.values()}
-    counts = ", ".join(f"{count} {label}" for label, count in table.counts().items())
-    return "; ".join(
-        [
-            ", ".join(sorted(looks)),
-            _starts(run),
-            f"{recipe.folds} folds by {'patient' if split == 'patient' else 'image'}",
-            f"{table.name}: {counts}",
-        ]
-    )
-
-
-def _starts(run: Pipeline) -> str:
-    """What each backbone starts from."""
-    from train.networks import starts_from
-
-    backbones = dict.fromkeys(own.backbone for own in run.recipe.members.values())
-    starts = {name: starts_from(run.recipe, run.machine.weights, name) for name in backbones}
-    if len(set(starts.values())) == 1:
-        return next(iter(starts.values()))
-    return ", ".join(f"{name} {start}" for name, start in starts.items())
+        told["validation"] = table.judge(runs, row, chosen)
+    each = [one for run in runs for one in differences(run, split)]
+    return told | {"differs": [*notes, *dict.fromkeys(each)]}
 
 
 def _as_text(table: dict[str, Any]) -> str:
@@ -182,8 +168,9 @@ def _as_text(table: dict[str, Any]) -> str:
     lines = [f"## {table['title']}", "", _line(head), _line(["---"] * len(head))]
     for row in rows:
         figures = [row.get(one, {}).get(name, NOT_RUN) for name in columns for one in whose]
-        lines.append(_line([row["what"], *figures, row["differs"] or "not run"]))
-    return "\n".join(lines) + "\n"
+        lines.append(_line([row["what"], *figures, row["differs"]]))
+    ours_are = ["", f"Ours: {table['ours are']}."] if table["ours are"] else []
+    return "\n".join([*lines, *ours_are]) + "\n"
 
 
 def _line(cells: list[str]) -> str:

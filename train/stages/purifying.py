@@ -137,6 +137,11 @@ class Purifying:
         self.run.fit(task, data, None, course, stage, f"{label}, later")
         stage.finish({"perceptual": features is not None})
 
+    @property
+    def perceptual(self) -> bool:
+        """Whether networks were there to judge how what is painted looks."""
+        return all(self.stage(part).facts()["perceptual"] for part in self.run.fold_parts)
+
     @cached_property
     def _painted(self) -> Bytes:
         """What networks made of every image that they had not seen."""
