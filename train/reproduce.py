@@ -155,7 +155,7 @@ def _row(
     told["ours"] = table.judge(runs, row, np.ones(len(images), dtype=bool))
     if chosen.any() and not chosen.all():
         told["validation"] = table.judge(runs, row, chosen)
-    each = [one for run in runs for one in differences(run, split)]
+    each = [one for run in runs for one in differences(run, row.system, split)]
     return told | {"differs": [*notes, *dict.fromkeys(each)]}
 
 

@@ -15,22 +15,24 @@ HOW = (
 )
 
 
-def differences(run: Pipeline, split: str) -> list[str]:
+def differences(run: Pipeline, system: str, split: str) -> list[str]:
+    """`system`: a row's, one member or several."""
+    members = [system] if system in run.recipe.members else list(run.recipe.members)
     counts = ", ".join(f"{count} {label}" for label, count in run.table.counts().items())
     return [
-        *_classifiers(run),
+        *_classifiers(run, members),
         *_parts_before(run),
-        _starts(run),
+        _starts(run, members),
         f"{run.recipe.folds} folds by {'patient' if split == 'patient' else 'image'}",
         f"{run.table.name}: {counts}",
     ]
 
 
-def _classifiers(run: Pipeline) -> Iterator[str]:
+def _classifiers(run: Pipeline, members: list[str]) -> Iterator[str]:
     recipe = run.recipe
-    looks = {f"{own.backbone} at {_size(own.size)}" for own in recipe.members.values()}
-    yield ", ".join(sorted(looks))
-    yield ", ".join(sorted({_course(recipe.training_of(name)) for name in recipe.members}))
+    owns = [recipe.members[name] for name in members]
+    yield ", ".join(sorted({f"{own.backbone} at {_size(own.size)}" for own in owns}))
+    yield ", ".join(sorted({_course(recipe.training_of(name)) for name in members}))
 
 
 def _parts_before(run: Pipeline) -> Iterator[str]:
@@ -64,9 +66,9 @@ def _course(course: Course) -> str:
     return f"{most}{epochs} in batches of {course.batch}{optimizer}"
 
 
-def _starts(run: Pipeline) -> str:
+def _starts(run: Pipeline, members: list[str]) -> str:
     """What each backbone starts from."""
-    backbones = dict.fromkeys(own.backbone for own in run.recipe.members.values())
+    backbones = dict.fromkeys(run.recipe.members[name].backbone for name in members)
     starts = {name: starts_from(run.recipe, run.machine.weights, name) for name in backbones}
     if len(set(starts.values())) == 1:
         return next(iter(starts.values()))
