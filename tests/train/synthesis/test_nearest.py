@@ -21,29 +21,39 @@ def noise(count: int, seed: int) -> np.ndarray:
 
 
 @settings(max_examples=25)
-@given(st.integers(1, 9), st.integers(1, 12), st.integers(1, 5), st.integers(0, 2**31))
+@given(st.integers(1, 9), st.integers(2, 12), st.integers(1, 5), st.integers(0, 2**31))
 def test_it_is_the_smallest_mean_square(made: int, images: int, batch: int, seed: int) -> None:
     one, other = noise(made, seed), noise(images, seed + 1)
-    rows = np.random.default_rng(seed).permutation(images)[: max(1, images // 2)].tolist()
+    rows = np.random.default_rng(seed).permutation(images)[: max(2, images // 2)].tolist()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "BATCH", batch)
         found = nearest(one, other, rows)
     scaled = other[rows].astype(float) / 255
     errors = np.square(one[:, None] / 255 - scaled).mean(axis=(2, 3, 4))
-    np.testing.assert_allclose(found.errors, errors.min(axis=1), rtol=1e-12)
+    np.testing.assert_allclose(found.errors, np.sort(errors, axis=1)[:, 0], rtol=1e-12)
+    np.testing.assert_allclose(found.next_errors, np.sort(errors, axis=1)[:, 1], rtol=1e-12)
     assert set(found.rows.tolist()) <= set(rows), "no image that was not asked about"
 
 
-def test_a_copy_is_called_one_and_a_near_copy_is_not() -> None:
+def test_a_copy_is_called_one_though_it_is_changed_a_little() -> None:
     images = noise(40, 0)
     made = images[[7, 30, 12]].copy()
     made[2, 0, 0, 0] ^= 1
     found = nearest(made, images, range(40))
     assert found.rows.tolist() == [7, 30, 12]
-    assert found.copies.tolist() == [True, True, False]
+    assert found.exact.tolist() == [True, True, False]
+    assert found.copies.all()
     assert found.errors[2] == pytest.approx(1 / 255**2 / 90)
     held = nearest(made, images, [row for row in range(40) if row != 7])
     assert not held.copies[0], "an image that the generator was not shown cannot be copied"
+
+
+def test_a_smooth_picture_near_to_everything_is_no_copy() -> None:
+    images = np.clip(noise(40, 0) // 8 + 112, 0, 255).astype(np.uint8)
+    made = np.full((1, 6, 5, 3), 128, np.uint8)
+    found = nearest(made, images, range(40))
+    assert found.errors[0] < 0.005
+    assert not found.copies[0]
 
 
 def test_table_and_figure(tmp_path: Path) -> None:
@@ -57,6 +67,8 @@ def test_table_and_figure(tmp_path: Path) -> None:
     assert [row["class"] for row in rows] == classes
     assert [row["nearest"] for row in rows] == [f"image{row}" for row in found.rows]
     assert [float(row["mse"]) for row in rows] == pytest.approx(found.errors, abs=1e-6)
+    further = [float(row["mse to the next"]) for row in rows]
+    assert further == pytest.approx(found.next_errors, abs=1e-6)
     write_figure(tmp_path / "nearest.png", found, classes, made, images)
     drawn = cv2.imread(str(tmp_path / "nearest.png"))
     assert drawn is not None
