@@ -69,6 +69,7 @@ class CategoryField(Spec):
                 f"{self.name} has a value the bundle does not know",
                 got=repr(value),
                 expected=", ".join(self.categories) + ", or nothing if it is unknown",
+                remedy="Give it by one of these words.",
             )
         return places
 
