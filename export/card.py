@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from export.parity import nearest_to_limit
 from runtime.specs import CHANNELS
+from train.networks import backbones, starts_from
 from train.recipe_parts.members import PooledRecipe
 
 if TYPE_CHECKING:
@@ -204,9 +205,11 @@ def _making(spec: Bundle, command: str, run: FinishedRun | None) -> Iterator[str
 
 def _start(run: FinishedRun) -> str:
     files = run.data.get("start", {}).get("weights", {})
-    given = [f"{backbone} from a file, SHA-256 `{sha}`" for backbone, sha in files.items()]
-    rest = "ImageNet, from the model hub" if run.recipe.pretrained else "random"
-    return "; ".join([*given, f"all others {rest}" if given else rest])
+    told = []
+    for name in backbones(run.recipe):
+        sha = f", SHA-256 `{files[name]}`" if name in files else ""
+        told.append(f"{name} {starts_from(run.recipe, files, name)}{sha}")
+    return "; ".join([*told, "all else from random weights"])
 
 
 def _parity(findings: Sequence[Finding], truth: str) -> Iterator[str]:

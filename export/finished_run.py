@@ -98,7 +98,7 @@ class FinishedRun:
             raise UsageError(
                 f"The run is not finished: {place} is still to be trained.",
                 got=f"no {WEIGHTS}" if not file.is_file() else f"no {STAMP}",
-                remedy=f"give the `dermedge train … --out {self.folder}` that began it once more",
+                remedy=_go_on(self.folder),
             )
         try:
             return read(file)
@@ -108,6 +108,14 @@ class FinishedRun:
                 got=str(exc).strip().splitlines()[0],
                 remedy="train again: recipe.json was changed since, or the file is damaged",
             ) from exc
+
+
+def _go_on(folder: Path) -> str:
+    """`reproduce` trains no networks that ship, and leaves the rest to this as well."""
+    return (
+        f"dermedge train --recipe {folder / 'recipe.json'} --out {folder}, with the --data and "
+        "--weights that it was begun with; what is done is not trained again"
+    )
 
 
 def flat(values: dict[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
@@ -126,7 +134,7 @@ def _read(folder: Path, name: str) -> dict[str, Any]:
         raise UsageError(
             "The run is not finished.",
             got=f"no {name} in {folder}",
-            remedy=f"give the `dermedge train … --out {folder}` that began it once more",
+            remedy=_go_on(folder),
         ) from exc
     except (OSError, ValueError) as exc:
         raise InputError(f"{folder / name} cannot be read.", got=exc) from exc

@@ -49,7 +49,7 @@ def command(recipe_name: str, data: tuple[Path, ...], out: Path, **options: Any)
 
     choices = Choices(**options)
     recipe = load_recipe(recipe_name)
-    machine = choices.machine(backbones(recipe))
+    machine = choices.machine(weights_of(recipe))
     recipe = choices.recipe(recipe)
     run = prepare(recipe, data, out, machine, choices.split, masks=choices.masks)
     _summary(run.run(), out)
@@ -90,13 +90,14 @@ def prepare(
     return Pipeline(recipe, table, dealt(table).folds, out, machine, beside, taught)
 
 
-def backbones(recipe: Recipe) -> set[str]:
-    from train.networks import encoder_name
+def weights_of(recipe: Recipe) -> set[str]:
+    """The networks that a file of weights may be given for."""
+    from train.networks import backbones
     from train.purification.perceptual import VGG
     from train.recipe_parts.purifiers import ModelPurifier
 
-    others = [encoder_name(recipe), VGG if isinstance(recipe.purifier, ModelPurifier) else None]
-    return {member.backbone for member in recipe.members.values()} | {o for o in others if o}
+    judge = [VGG] if isinstance(recipe.purifier, ModelPurifier) else []
+    return {*backbones(recipe), *judge}
 
 
 def _fetch_weights(out: Path, recipe: Recipe, machine: Machine) -> None:

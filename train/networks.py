@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -40,13 +40,13 @@ Classifier = Member | ZooMe
 Combiner = LocallyConnected | Mean | SvmCombiner
 
 
-def from_hub(recipe: Recipe, weights: Mapping[str, Path], backbone: str | None) -> bool:
+def from_hub(recipe: Recipe, weights: Collection[str], backbone: str | None) -> bool:
     """A file given by hand takes the hub's place; networks of our own are on no hub."""
     ours = backbone is None or backbone in OWN_TRUNKS
     return recipe.pretrained and not ours and backbone not in weights
 
 
-def check_frozen(recipe: Recipe, weights: Mapping[str, Path]) -> None:
+def check_frozen(recipe: Recipe, weights: Collection[str]) -> None:
     """What stays as it is must be worth keeping."""
     for name, member in recipe.members.items():
         known = member.backbone in weights or from_hub(recipe, weights, member.backbone)
@@ -59,7 +59,14 @@ def check_frozen(recipe: Recipe, weights: Mapping[str, Path]) -> None:
             )
 
 
-def starts_from(recipe: Recipe, weights: Mapping[str, Path], backbone: str) -> str:
+def backbones(recipe: Recipe) -> list[str]:
+    """Of all networks that classify or find the lesion, each once."""
+    encoder = encoder_name(recipe)
+    names = [*([encoder] if encoder else []), *(own.backbone for own in recipe.members.values())]
+    return list(dict.fromkeys(names))
+
+
+def starts_from(recipe: Recipe, weights: Collection[str], backbone: str) -> str:
     """In words, for those who compare."""
     if backbone in weights:
         return "from a file of weights"

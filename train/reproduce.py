@@ -49,7 +49,7 @@ VALIDATION = "validation"
 @training_options
 def command(name: str, data: tuple[Path, ...], out: Path, light: bool, **options: Any) -> None:
     """Train what a paper's tables compare, and print its figures beside ours."""
-    from train.fit import backbones, prepare
+    from train.fit import prepare, weights_of
     from train.reproducing.differences import HOW
     from train.reproducing.papers import TABLES
 
@@ -57,7 +57,7 @@ def command(name: str, data: tuple[Path, ...], out: Path, light: bool, **options
     tables = [table for table in TABLES[name] if any(_variants(r, light) for r in table.rows)]
     chosen = [_variants(row, light) for table in tables for row in table.rows]
     recipes = {variant: _recipe(name, variant) for variants in chosen for variant in variants}
-    machine = choices.machine(set().union(*map(backbones, recipes.values())))
+    machine = choices.machine(set().union(*map(weights_of, recipes.values())))
     refused = _refused(recipes, data, choices)
     runs: dict[str, Pipeline] = {}
 

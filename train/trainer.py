@@ -79,9 +79,7 @@ def train_network(
             EarlyStopping(f"stop_{training.choice}", patience=training.patience, mode=best_is)
         )
     last = folder / "last.ckpt"
-    # A process that gets fewer images than a batch would drop them all, and train nothing.
-    share = len(train_set) // machine.devices  # type: ignore[arg-type]
-    batch = max(min(training.batch, share), 1)
+    batch = _batch_a_process(training.batch, len(train_set), machine.devices)  # type: ignore[arg-type]
     with _quiet(), _stopped_by_keyboard():
         trainer = _trainer(
             machine,
@@ -129,6 +127,14 @@ def _trainer(machine: Machine, **settings: Any) -> lightning.Trainer:
             got=f"{machine.devices} × {machine.accelerator}, {machine.precision}: {exc}",
             remedy="leave --accelerator, --devices and --precision to their defaults",
         ) from exc
+
+
+def _batch_a_process(batch: int, images: int, processes: int) -> int:
+    """A step is of as many images as the recipe says, however many processes share it; but one
+    image alone would upset batch normalisation, and a process that gets fewer images than its part
+    of a batch would drop them all, and train nothing."""
+    part = max(batch // processes, min(batch, 2))
+    return max(min(part, images // processes), 1)
 
 
 def _log_name(folder: Path) -> str:

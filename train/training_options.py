@@ -61,7 +61,7 @@ _OPTIONS = (
         default=1,
         show_default=True,
         type=click.IntRange(min=1),
-        help="How many GPUs (or CPU processes), each with batches of its own.",
+        help="How many GPUs (or CPU processes), which share each batch.",
     ),
     click.option(
         "--workers",

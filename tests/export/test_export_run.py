@@ -140,7 +140,13 @@ def test_the_bundle_tells_where_it_is_from(exported: LoadedBundle) -> None:
     assert spec.decision.threshold is None
     assert len(spec.golden) == 3
     card = (exported.path / "card.md").read_text(encoding="utf-8")
-    for text in ("no medical device", "0.810 (0.700–0.900)", "seed: 0", "U-Net, width 4"):
+    for text in (
+        "no medical device",
+        "0.810 (0.700–0.900)",
+        "seed: 0",
+        "U-Net, width 4",
+        "small_se from",
+    ):
         assert text in card
     assert "--fold" not in card
 

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from tests.train.test_recipe import bhardwaj, zoome
 from tests.train.tiny import tiny_recipe, write_data
 from train import reproduce
+from train.fit import command as train
 from train.networks import starts_from
 from train.pipeline import Pipeline
 from train.recipe_files import parse_recipe
@@ -214,6 +215,12 @@ def test_the_tables_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert not (tmp_path / "out" / "tiny" / "members" / "zoome" / "final").exists()
     _, again = reproduced(tmp_path, "--split", "paper")
     assert "epoch 1/1" not in again  # nothing is trained twice
+    run = tmp_path / "out" / "tiny"
+    words = ["--recipe", run / "recipe.json", "--data", tmp_path / "data", "--out", run]
+    done = CliRunner().invoke(train, [*map(str, words), "--split", "paper", "--workers", "0"])
+    assert done.exit_code == 0, done.output
+    assert "on all images, epoch 1/1" in done.output  # what ships is all that was left
+    assert "fold 1" not in done.output
 
 
 @pytest.mark.slow

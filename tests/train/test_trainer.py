@@ -215,13 +215,15 @@ def test_hardware_that_is_not_there(machine: Machine) -> None:
 
 
 @pytest.mark.slow
-def test_two_processes_train_one_network(tmp_path: Path) -> None:
-    """Each gets six of the twelve images, fewer than a batch: they must not drop them all."""
-    training = Training(epochs=1, batch=8, rate=1e-2, choose="balanced_accuracy")
+@pytest.mark.parametrize(("batch", "steps"), [(6, 2), (16, 1)])
+def test_two_processes_train_one_network(batch: int, steps: int, tmp_path: Path) -> None:
+    """In as many steps as one would. Six of the twelve images are fewer than half of 16: they must
+    not drop them all."""
+    training = Training(epochs=1, batch=batch, rate=1e-2, choose="balanced_accuracy")
     one = MemberTask(network(), training, torch.tensor([1.0, 2.0]))
     two = Machine(accelerator="cpu", devices=2, precision="32-true", workers=0)
     fit(one, training, tmp_path, two)
     trained = load_network(network(), tmp_path / WEIGHTS).state_dict()
     assert not torch.equal(trained["neck.weight"], network().state_dict()["neck.weight"])
-    assert int(trained["trunk.stem.1.num_batches_tracked"]) == 1
+    assert int(trained["trunk.stem.1.num_batches_tracked"]) == steps
     assert sorted(p.name for p in tmp_path.iterdir()) == ["log", WEIGHTS]
