@@ -102,6 +102,11 @@ class Purify(Spec):
             raise ValueError("purify names a model exactly when its method is 'model'")
         return self
 
+    @property
+    def only_on_host(self) -> bool:
+        """OpenCV does it, between networks: a chain that stays on the GPU cannot."""
+        return self.method == "classical"
+
 
 class Combine(Spec):
     model: str

@@ -7,7 +7,7 @@ leaves. What a network is asked with it is whether it goes by the colour of what
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -23,15 +23,9 @@ def set_on(tone: Tone, frame: Image, lesion: Lesion) -> Image:
     return np.where(inside, box.cut(frame), np.array(tone.bgr, np.uint8))
 
 
-def draw_tones(labels: Sequence[str], seed: int) -> list[Tone]:
-    """At random, yet each tone as often as any other in every class, but for what does not divide:
-    a tone must not tell the class."""
-    tones, chosen = palette(), [palette()[0]] * len(labels)
-    for number, label in enumerate(sorted(set(labels))):
-        rows = [row for row, own in enumerate(labels) if own == label]
-        rng = np.random.default_rng([seed, number])
-        rounds = -(-len(rows) // len(tones))
-        deal = np.concatenate([rng.permutation(len(tones)) for _ in range(rounds)])
-        for row, place in zip(rng.permutation(rows), deal, strict=False):
-            chosen[row] = tones[place]
-    return chosen
+def draw_tones(label: str, seed: int) -> Iterator[Tone]:
+    """For one image of the class after the other, without end: at random, yet each tone as often as
+    any other, but for what does not divide. A tone must not tell the class."""
+    rng = np.random.default_rng([seed, *label.encode()])
+    while True:
+        yield from (palette()[place] for place in rng.permutation(len(palette())))

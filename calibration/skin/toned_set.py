@@ -79,8 +79,8 @@ def write_toned(
     toned.left_out["no mask"] = len(labelled) - len(fitting)
     with writing(out):
         picture_file(out, "").parent.mkdir(parents=True, exist_ok=True)
-    tones = draw_tones([sample.label or "" for sample in fitting], seed)
-    for sample, tone in zip(track(fitting), tones, strict=True):
+    tones = {label: draw_tones(label or "", seed) for label in table.labels}
+    for sample in track(fitting):
         try:
             frame = read_image(sample.image).frame
             lesion = outlines.find(sample, frame)
@@ -90,6 +90,7 @@ def write_toned(
         if lesion is None:
             toned.left_out["no lesion was found"] += 1
             continue
+        tone = next(tones[sample.label])  # not before: an image that is left out takes none
         _write_one(toned, sample, tone, lesion, set_on(tone, frame, lesion), out)
     if not toned.samples:
         raise _nothing(toned)

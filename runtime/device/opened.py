@@ -63,7 +63,7 @@ class OpenedBundle(Closing):
 
 
 def _refuse_classical_purification(spec: Bundle) -> None:
-    if spec.chain.purify is not None and spec.chain.purify.method == "classical":
+    if spec.chain.purify is not None and spec.chain.purify.only_on_host:
         raise BundleError(
             "The GPU's chain cannot do classical purification: OpenCV does that on the host.",
             got="chain.purify: classical",

@@ -25,7 +25,7 @@ from runtime.bundle_files import LoadedBundle, seal
 from runtime.child_process import same_source
 from runtime.errors import BackendError
 from tests.boundaries.source_tree import ROOT
-from tests.bundle_factory import bundle_fields, write_models
+from tests.bundle_factory import bundle_fields, make_bundle, write_models
 from tests.runtime.capture.waiting import until
 
 pytestmark = pytest.mark.usefixtures("rtx")
@@ -335,6 +335,13 @@ def test_the_command_says_how_its_engines_are_run(sealed: LoadedBundle, cache: P
     words = "dermedge infer --backend tensorrt_rtx --precision fp32"
     assert words in run(sealed.path, cache, "--precision", "fp32").stdout
     assert "dermedge infer" not in run(sealed.path, cache).stdout
+
+
+def test_engines_that_no_chain_here_runs_are_told(tmp_path: Path, cache: Path) -> None:
+    fields = bundle_fields()
+    fields["chain"]["purify"] = {"method": "classical"}
+    done = run(make_bundle(tmp_path / "bundle", fields).path, cache, "--models", "ensemble")
+    assert "infer runs it with --backend openvino" in done.stderr
 
 
 def test_a_build_that_nobody_listens_to_any_more_is_stopped() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -13,14 +14,16 @@ from click.testing import CliRunner, Result
 
 from calibration.evaluation.masks import read_mask
 from calibration.skin.palette import nearest_tone, palette, toned
-from calibration.skin.toned_set import MANIFEST, read_manifest
+from calibration.skin.toned_set import DRAWN, MANIFEST, Outlines, read_manifest, write_toned
 from calibration.tones import command
 from runtime.errors import InputError
-from runtime.lesion import clean_mask, find_lesion
+from runtime.lesion import Lesion, clean_mask, find_lesion
+from runtime.preprocess import Image
 from tests.bundle_factory import bundle_fields, make_bundle
 from tests.train.tiny import COUNT, write_data
 from train.data.isic2020_folder import picture_file
 from train.data.open_dataset import open_dataset
+from train.data.table import Sample
 
 
 def tones(*words: object) -> Result:
@@ -105,6 +108,19 @@ def test_one_split_alone(data: Path, tmp_path: Path) -> None:
     assert set(open_dataset(tmp_path / "v").ids) == set(
         open_dataset(data).where(split="validation").ids
     )
+
+
+def test_images_that_are_left_out_take_no_tone(data: Path, tmp_path: Path) -> None:
+    table = open_dataset(data)
+    samples = [replace(table[0], id=f"image{number}") for number in range(90)]
+
+    def find(sample: Sample, frame: Image) -> Lesion | None:
+        return None if int(sample.id[5:]) % 5 in (1, 2) else DRAWN.find(sample, frame)
+
+    many = replace(table, samples=tuple(samples))
+    toned = write_toned(many, tmp_path / "out", 0, Outlines("some", find, drawn=True))
+    assert toned.left_out["no lesion was found"] == 36
+    assert set(toned.counts().values()) == {3}
 
 
 def test_what_cannot_be_set_on_skin(data: Path, made: Path, tmp_path: Path) -> None:
