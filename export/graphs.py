@@ -17,10 +17,9 @@ import onnx
 import torch
 from torch import nn
 
-from train.models.activations import Activations
+from train.models.heat_maps import HEAT_MAPS
 from train.models.member import Member
 from train.models.purification import PurificationNet
-from train.models.visual_backprop import VisualBackProp
 from train.models.zoome import ZooMe
 from train.networks import Combiner
 from train.recipe_parts.members import HeatMap
@@ -51,12 +50,6 @@ class PurifierGraph(nn.Module):
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         return torch.clamp(self.net(image), 0.0, 1.0)
-
-
-HEAT_MAPS: dict[HeatMap, type[VisualBackProp]] = {
-    "visual_backprop": VisualBackProp,
-    "activations": Activations,
-}
 
 
 class MemberGraph(nn.Module):

@@ -25,12 +25,14 @@ from train import networks
 from train.models.purification import PurificationNet
 from train.models.zoome import ZooMe
 from train.recipe import Recipe
+from train.recipe_parts.combiners import SvmRecipe
 from train.recipe_parts.members import PooledRecipe
 from train.recipe_parts.purifiers import ModelPurifier
 
 SEGMENTER, PURIFIER, ENSEMBLE = "segmenter", "purifier", "ensemble"
 EXPLAINS = "_heatmap"
 FRAME = "frame"
+SUPPORTS = 1000  # vectors of an untrained machine, as a few thousand images leave
 PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_\-]{0,59}")
 
 
@@ -64,12 +66,14 @@ def parts_of(run: FinishedRun, fold: int | None) -> Iterator[Part]:
 
 def parts_untrained(recipe: Recipe) -> Iterator[Part]:
     """The same networks with random weights: as fast, and there without any training."""
+    joined = recipe.ensemble
+    supports = SUPPORTS if isinstance(joined, SvmRecipe) and joined.kernel == "rbf" else 0
     return _parts(
         recipe,
         lambda: networks.build_segmenter(recipe),
         lambda: networks.build_purifier(recipe),
         lambda name: networks.build_member(recipe, name),
-        lambda: networks.build_combiner(recipe),
+        lambda: networks.build_combiner(recipe, supports),
     )
 
 

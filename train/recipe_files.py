@@ -20,6 +20,11 @@ def shipped_recipes() -> list[str]:
     return sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))
 
 
+def variants_of(name: str) -> list[str]:
+    """Of a shipped recipe."""
+    return list(yaml.safe_load(_shipped(name)).get("variants") or {})
+
+
 def load_recipe(name: str) -> Recipe:
     """A shipped recipe by its name, or any YAML file by its path; NAME/VARIANT is one of its
     variants, NAME/ONE+OTHER two of them, the second put over the first."""
@@ -27,7 +32,7 @@ def load_recipe(name: str) -> Recipe:
         return parse_recipe(_read(Path(name)), name)
     shipped, _, variant = name.partition("/")
     if shipped in shipped_recipes():
-        text = (files("train") / "recipes" / f"{shipped}.yaml").read_text(encoding="utf-8")
+        text = _shipped(shipped)
     else:
         raise UsageError(
             "There is no such recipe.",
@@ -36,6 +41,10 @@ def load_recipe(name: str) -> Recipe:
             remedy="copy a shipped recipe, change it, and give its path",
         )
     return parse_recipe(text, name, variant)
+
+
+def _shipped(name: str) -> str:
+    return (files("train") / "recipes" / f"{name}.yaml").read_text(encoding="utf-8")
 
 
 def _read(file: Path) -> str:

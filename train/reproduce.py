@@ -48,10 +48,12 @@ VALIDATION = "validation"
 @click.option("--light", is_flag=True, help="Small networks, which need no GPU.")
 @training_options
 def command(name: str, data: tuple[Path, ...], out: Path, light: bool, **options: Any) -> None:
-    """Train what a paper's tables compare, and print its figures beside ours."""
+    """Train what a paper's tables compare; print its figures beside ours, and draw where networks
+    look."""
     from train.fit import prepare, weights_of
     from train.reproducing.differences import HOW
-    from train.reproducing.papers import TABLES
+    from train.reproducing.heat_figure import draw
+    from train.reproducing.papers import FIGURES, TABLES
 
     choices = Choices(**options)
     tables = [table for table in TABLES[name] if any(_variants(r, light) for r in table.rows)]
@@ -80,7 +82,13 @@ def command(name: str, data: tuple[Path, ...], out: Path, light: bool, **options
         (out / "tables.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
         (out / "tables.md").write_text(text, encoding="utf-8")
         click.echo(_as_text(found[-1]))
-    click.echo(HOW)
+    click.echo(f"{HOW}\n")
+    for figure in FIGURES.get(name, ()):
+        each = [_variants(row, light) for row in figure.rows]
+        if all(each) and not any(variant in refused for variants in each for variant in variants):
+            file = out / f"{figure.name}.png"
+            draw(file, figure, [run_of(variant) for (variant,) in each])
+            click.echo(f"{figure.title}: {file}")
 
 
 def _refused(

@@ -12,7 +12,7 @@ import yaml
 from runtime.errors import UsageError
 from tests.train.tiny import tiny_recipe
 from train.recipe import Recipe
-from train.recipe_files import load_recipe, parse_recipe, shipped_recipes
+from train.recipe_files import load_recipe, parse_recipe, shipped_recipes, variants_of
 
 Change = Callable[[dict[str, Any]], object]
 
@@ -230,8 +230,7 @@ def test_zoome_is_the_paper() -> None:
 def test_every_variant_of_a_shipped_recipe_loads() -> None:
     found = []
     for name in shipped_recipes():
-        text = (Path(__file__).parents[2] / "train" / "recipes" / f"{name}.yaml").read_text("utf-8")
-        for variant in yaml.safe_load(text).get("variants", {}):
+        for variant in variants_of(name):
             assert load_recipe(f"{name}/{variant}").name == f"{name}-{variant}"
             found.append(f"{name}/{variant}")
     assert "zoome/resnet50_zoom_se" in found

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import yaml
@@ -23,6 +24,7 @@ from train.networks import starts_from
 from train.pipeline import Pipeline
 from train.recipe_files import parse_recipe
 from train.reproducing.costs import COSTS, costs
+from train.reproducing.heat_figure import PaperFigure, evenly
 from train.reproducing.judges import (
     by_area,
     by_balance,
@@ -35,7 +37,7 @@ from train.reproducing.judges import (
     pooled,
 )
 from train.reproducing.other_combiners import OTHERS, joined
-from train.reproducing.papers import TABLES
+from train.reproducing.papers import FIGURES, TABLES
 from train.reproducing.said import Flags, Said, said_by, youden
 from train.reproducing.segmented import SEGMENTED, segmented
 from train.reproducing.tables import PaperTable, Row, printed
@@ -241,6 +243,35 @@ def test_one_system_is_asked_with_and_without_purification(
     purified, raw = (row["ours"]["scores"] for row in found["rows"])
     assert purified != raw
     assert [run.name for run in (tmp_path / "out").iterdir() if run.is_dir()] == ["tiny"]
+
+
+@pytest.mark.slow
+def test_where_networks_look_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = tiny_recipe() | {"segmenter": None, "ensemble": None}
+    one["views"] = {"whole": {"area": "frame"}}
+    one["members"] = {"first": one["members"]["first"]}
+    other = one | {
+        "name": "other",
+        "members": {"first": one["members"]["first"] | {"size": [96, 64]}},
+    }
+    rows = (Row("one", ("",), {}), Row("other", ("other",), {}))
+    asked(
+        monkeypatch, {"": one, "other": other}, PaperTable("Table", ("auc",), pooled(by_area), rows)
+    )
+    monkeypatch.setitem(FIGURES, "zoome", (PaperFigure("looks", "Where they look", rows),))
+    _, said = reproduced(tmp_path)
+    assert "Where they look: " in said
+    drawn = cv2.imread(str(tmp_path / "out" / "looks.png"))
+    assert drawn is not None
+    height, width = drawn.shape[:2]
+    assert width > height > 400
+    assert drawn.std() > 20, "not a blank page"
+
+
+def test_the_images_of_a_figure_are_picked_by_nobody() -> None:
+    scores = np.array([0.9, 0.1, 0.2, 0.8, 0.4, 0.3, 0.7, 0.5, 0.6, 0.0, 1.0, 0.05])
+    assert evenly(scores, np.arange(1, 12), 3).tolist() == [10, 4, 9]
+    assert evenly(scores, np.array([1, 2, 0]), 8).tolist() == [0, 2, 1], "all, where there are few"
 
 
 @pytest.mark.slow

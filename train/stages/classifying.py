@@ -17,6 +17,9 @@ from train import networks
 from train.data.table import metadata
 from train.datasets import ViewDataset
 from train.freezing import freeze
+from train.models.heat_maps import HEAT_MAPS
+from train.models.member import Member
+from train.recipe_parts.members import PooledRecipe
 from train.sampling import balanced
 from train.stage import Stage
 from train.stages.purifying import Purifying
@@ -187,14 +190,30 @@ class Classifying:
         said = [self._ask(member, part, everyone)[1] for member in self.run.recipe.members]
         return np.stack(said, axis=1).astype(np.float64)
 
+    def looks(self, member: str, rows: npt.NDArray[np.int64]) -> tuple[Bytes, Floats]:
+        """What it sees of some images, and where it looks there: by networks that have not seen
+        them."""
+        own, view = self.run.recipe.members[member], self._view(member)
+        assert isinstance(own, PooledRecipe)
+        spec = networks.member_preprocess(self.run.recipe, member)
+        heats = np.zeros((len(rows), *own.size))
+        for place, row in enumerate(rows.tolist()):
+            net = self._trained(member, str(self.run.folds[row]))
+            assert isinstance(net, Member)
+            data = ViewDataset(view, self.run.table.targets, [row], spec, None)
+            heats[place] = predict(HEAT_MAPS[own.heatmap](net, own.size), data, self.run.machine)[2]
+        return np.asarray(view[rows]), heats
+
+    def _trained(self, member: str, part: str) -> networks.Classifier:
+        net = networks.build_member(self.run.recipe, member)
+        load_network(net, self.stage(member, part).folder / WEIGHTS)
+        return net.eval()
+
     def _ask(
         self, member: str, part: str, rows: npt.NDArray[np.int64], without: Sequence[str] = ()
     ) -> list[np.ndarray]:
         """Logits and features."""
-        net = load_network(
-            networks.build_member(self.run.recipe, member),
-            self.stage(member, part).folder / WEIGHTS,
-        )
+        net = self._trained(member, part)
         spec = networks.member_preprocess(self.run.recipe, member)
         known = self._known(member, without)
         view = self._raw(member) if PURIFICATION in without else self._view(member)

@@ -1,7 +1,8 @@
-"""The tables of the papers, by the name of the recipe that reruns them."""
+"""The tables and figures of the papers, by the name of the recipe that reruns them."""
 
 from __future__ import annotations
 
+from train.reproducing.heat_figure import PaperFigure
 from train.reproducing.papers import bhardwaj, bisla, ding, goel, zoome
 from train.reproducing.tables import PaperTable
 
@@ -11,4 +12,9 @@ TABLES: dict[str, tuple[PaperTable, ...]] = {
     "ding": ding.TABLES,
     "goel": goel.TABLES,
     "zoome": zoome.TABLES,
+}
+
+FIGURES: dict[str, tuple[PaperFigure, ...]] = {
+    "bisla": bisla.FIGURES,
+    "goel": goel.FIGURES,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from train.reproducing.heat_figure import PaperFigure
 from train.reproducing.judges import by_area, by_class, by_specificity, pooled
 from train.reproducing.tables import PaperTable, Row, printed
 from train.stages.classifying import PURIFICATION
@@ -17,19 +18,27 @@ def _winner(what: str, figures: str) -> Row:
     return Row(what, (), printed(SENSITIVITIES, figures), note=OTHERS)
 
 
+_BASELINE = Row(
+    "Traditional baseline", ("baseline",), printed(AREAS, "0.805 0.873"), ("light_baseline",)
+)
+_PROPOSED = Row("Proposed model", ("",), printed(AREAS, "0.880 0.915"), ("light",))
+
+FIGURES = (
+    PaperFigure(
+        "figures2_and_8",
+        "Figures 2 and 8: VisualBackProp of the baseline and of the proposed model",
+        (_BASELINE, _PROPOSED),
+    ),
+)
+
 TABLES = (
     PaperTable(
         "Table 3: area of melanoma, and mean of melanoma and seborrheic keratosis",
         AREAS,
         pooled(by_area),
         (
-            Row(
-                "Traditional baseline",
-                ("baseline",),
-                printed(AREAS, "0.805 0.873"),
-                ("light_baseline",),
-            ),
-            Row("Proposed model", ("",), printed(AREAS, "0.880 0.915"), ("light",)),
+            _BASELINE,
+            _PROPOSED,
             Row(
                 "Without made pictures",
                 ("no_synthetic",),
