@@ -115,12 +115,6 @@ def command(
         _refuse_for_cpu(workspace=workspace, dla=dla, calibration=calibration, batch=several)
         build_for_cpu(loaded, names, precision, cache, force)
         return
-    if (purify := loaded.spec.chain.purify) is not None and purify.only_on_host:
-        click.echo(
-            "note: this bundle is purified by OpenCV on the host, so infer runs it with --backend "
-            f"{OPENVINO} or onnxruntime; what is built here is for programs of your own.",
-            err=True,
-        )
     settings = BuildSettings(workspace_mib=workspace or usual_workspace(), dla=dla)
     jobs = [
         Job.model_validate(
@@ -235,6 +229,13 @@ def _self_test(bundle: LoadedBundle, built: list[str], job: Job, cache: Path | N
     run. A miss ends with exit 3."""
     from runtime.backends.registry import why_unusable
 
+    if (purify := bundle.spec.chain.purify) is not None and purify.only_on_host:
+        click.echo(
+            "note: this bundle is purified by OpenCV on the host, so infer runs it with --backend "
+            f"{OPENVINO} or onnxruntime; what is built here is for programs of your own.",
+            err=True,
+        )
+        return
     if not _is_whole(bundle, built):
         return
     if job.opened_with is not None:

@@ -78,9 +78,7 @@ def command(name: str, data: tuple[Path, ...], out: Path, light: bool, **options
     found: list[dict[str, Any]] = []
     for table in tables:
         found.append(_rerun(table, light, run_of, choices.split, refused))
-        text = "\n".join([*map(_as_text, found), f"{HOW}\n"])
-        (out / "tables.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-        (out / "tables.md").write_text(text, encoding="utf-8")
+        _write(out, found)
         click.echo(_as_text(found[-1]))
     click.echo(f"{HOW}\n")
     for figure in FIGURES.get(name, ()):
@@ -89,6 +87,14 @@ def command(name: str, data: tuple[Path, ...], out: Path, light: bool, **options
             file = out / f"{figure.name}.png"
             draw(file, figure, [run_of(variant) for (variant,) in each])
             click.echo(f"{figure.title}: {file}")
+
+
+def _write(out: Path, tables: list[dict[str, Any]]) -> None:
+    from train.reproducing.differences import HOW
+
+    (out / "tables.json").write_text(json.dumps(tables, indent=1) + "\n", encoding="utf-8")
+    text = "\n".join([*map(_as_text, tables), f"{HOW}\n"])
+    (out / "tables.md").write_text(text, encoding="utf-8")
 
 
 def _refused(
