@@ -44,9 +44,9 @@ def warp(image: Pixels, matrix: Floats, *, nearest: bool = False) -> Pixels:
     return np.asarray(warped, dtype=np.uint8)
 
 
-def recolour(image: Pixels, how: Augmentation, rng: np.random.Generator) -> Floats:
+def recolour(image: Pixels | Floats, how: Augmentation, rng: np.random.Generator) -> Floats:
     """Tint, brightness, contrast and saturation, as lamps and cameras vary; in 0…255 floats."""
-    out = image.astype(np.float32)
+    out = np.asarray(image, np.float32)
     gain = (
         1.0
         + rng.uniform(-how.brightness, how.brightness)

@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 from runtime.preprocess import normalise, to_colour_space
 from runtime.specs import PreprocessSpec
 from train.augment import random_warp, recolour, warp
+from train.occlusions import occlude
 from train.recipe_parts.training import Augmentation
 from train.views import Bytes
 
@@ -61,7 +62,10 @@ class ViewDataset(Dataset[Any]):
             # torch's generator is seeded per worker and epoch by Lightning; numpy's is not.
             rng = np.random.default_rng(int(torch.randint(2**62, (1,))))
             matrix = random_warp(image.shape[:2], self.augmentation, rng)
-            floats = recolour(warp(image, matrix), self.augmentation, rng)
+            floats = warp(image, matrix).astype(np.float32)
+            if self.augmentation.occlude:
+                floats = occlude(floats, self.augmentation.occlude, rng)
+            floats = recolour(floats, self.augmentation, rng)
             if is_mask:
                 target = warp(np.asarray(target), matrix, nearest=True)
         tensor = normalise(to_colour_space(floats, self.spec.colour), self.spec)[0]

@@ -14,7 +14,12 @@ import lightning
 import numpy as np
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.callbacks import (
+    EarlyStopping,
+    EMAWeightAveraging,
+    ModelCheckpoint,
+    TQDMProgressBar,
+)
 from lightning.pytorch.loggers import CSVLogger
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -78,6 +83,8 @@ def train_network(
         callbacks.append(
             EarlyStopping(f"stop_{training.choice}", patience=training.patience, mode=best_is)
         )
+    if training.averages is not None:
+        callbacks.append(EMAWeightAveraging(decay=training.averages))
     last = folder / "last.ckpt"
     batch = _batch_a_process(training.batch, len(train_set), machine.devices)  # type: ignore[arg-type]
     with _quiet(), _stopped_by_keyboard():

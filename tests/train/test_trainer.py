@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from runtime.specs import PreprocessSpec
 from train.datasets import ViewDataset
 from train.models.member import Member
 from train.models.small_se import SmallSE
-from train.recipe_parts.training import Augmentation, Training
+from train.recipe_parts.training import Augmentation, Choice, Training
 from train.tasks import MemberTask
 from train.trainer import (
     WEIGHTS,
@@ -87,6 +88,37 @@ def test_a_killed_training_goes_on_at_its_epoch(
     assert epochs_in(tmp_path / "log") == [0, 1]
     assert epochs_in(tmp_path / "log-2") == [2, 3]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["log", "log-2", WEIGHTS]
+
+
+class Noted(KilledAtEpoch):
+    """Keeps the mean of its weights by hand."""
+
+    means: list[torch.Tensor]
+
+    def optimizer_step(self, *given: Any, **more: Any) -> None:
+        super().optimizer_step(*given, **more)
+        now = self.model.neck.weight.detach()
+        before = self.means[-1] if self.means else now
+        self.means.append(torch.lerp(now, before, 0.8))
+
+
+@pytest.mark.parametrize("choose", [None, "loss"])
+def test_the_mean_of_the_weights_is_kept_though_it_was_killed(
+    choose: Choice | None, tmp_path: Path
+) -> None:
+    training = Training(epochs=4, batch=4, rate=1e-2, ema=0.8, choose=choose)
+    means: list[torch.Tensor] = []
+    for killed_at in (2, None):
+        one = Noted(network(), training, torch.tensor([1.0, 2.0]))
+        one.epoch, one.means = killed_at, means
+        with pytest.raises(RuntimeError, match="killed") if killed_at else nullcontext():
+            fit(one, training, tmp_path)
+    assert len(means) == 12
+    kept = load_network(network(), tmp_path / WEIGHTS).neck.weight.detach()
+    errors = [float((kept - mean).abs().max()) for mean in means[2::3]]  # after each epoch
+    assert min(errors) < 1e-6
+    if choose is None:
+        assert errors[-1] == min(errors)
 
 
 def test_a_killed_training_goes_on_behind_its_best_epoch(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ class Augmentation(Spec):
     contrast: Fraction = 0.0
     saturation: Fraction = 0.0
     tint: Fraction = 0.0  # gain of each channel for itself, as white balance has it
+    occlude: Fraction = 0.0  # how likely hair is, and a ruler, ink, bubbles, a dark rim, each
 
 
 class Focal(Spec):
@@ -58,6 +59,11 @@ class Course(Spec):
         """Whether a part of the training images is set aside to see how it goes."""
         return self.choice is not None
 
+    @property
+    def averages(self) -> float | None:
+        """How much of the running mean of all weights each step leaves; null: there is none."""
+        return None
+
 
 class Training(Course):
     """Of a network that is told what is right."""
@@ -65,6 +71,8 @@ class Training(Course):
     optimizer: Literal["adam", "adamw"] = "adam"
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     schedule: Literal["constant", "cosine", "plateau", "cyclical"] = "constant"
+    # What is kept is the running mean of the weights, of which each step leaves this much.
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = None
     # Which epoch's weights are kept, judged on a part of the training images that is set aside.
     # Null: the last epoch's, or with `patience` the one of the least loss.
     choose: Choice | None = None
@@ -76,6 +84,10 @@ class Training(Course):
     @property
     def choice(self) -> Choice | None:
         return self.choose or super().choice
+
+    @property
+    def averages(self) -> float | None:
+        return self.ema
 
     @property
     def watches(self) -> bool:
