@@ -98,14 +98,16 @@ class ZooMeGraph(nn.Module):
 
 
 class EnsembleGraph(nn.Module):
-    inputs, outputs = ("members",), ("probabilities",)
+    outputs = ("probabilities",)
 
-    def __init__(self, net: Combiner) -> None:
+    def __init__(self, net: Combiner, told: int) -> None:
+        """`told`: how many numbers of the patient it is given."""
         super().__init__()
         self.net = net
+        self.inputs = ("members", "metadata") if told else ("members",)
 
-    def forward(self, members: torch.Tensor) -> torch.Tensor:
-        return self.net(members)
+    def forward(self, members: torch.Tensor, metadata: torch.Tensor | None = None) -> Any:
+        return self.net(members) if metadata is None else self.net(members, metadata)
 
 
 Graph = SegmenterGraph | PurifierGraph | MemberGraph | ZooMeGraph | EnsembleGraph

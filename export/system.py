@@ -32,6 +32,7 @@ from train.recipe_parts.purifiers import ModelPurifier
 SEGMENTER, PURIFIER, ENSEMBLE = "segmenter", "purifier", "ensemble"
 EXPLAINS = "_heatmap"
 FRAME = "frame"
+TOLD = {"kind": "metadata", "name": "metadata"}
 SUPPORTS = 1000  # vectors of an untrained machine, as a few thousand images leave
 PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_\-]{0,59}")
 
@@ -101,8 +102,9 @@ def _parts(
         told = networks.metadata_width(recipe, name)
         yield Part(name, graph, ((3, *own.size), *([(told,)] if told else [])))
     if recipe.ensemble is not None:
-        taken = networks.combiner_input(recipe)
-        yield Part(ENSEMBLE, EnsembleGraph(combiner()), (taken,), always_float=True)
+        taken, told = networks.combiner_input(recipe), networks.combiner_told(recipe)
+        shapes = (taken, (told,)) if told else (taken,)
+        yield Part(ENSEMBLE, EnsembleGraph(combiner(), told), shapes, always_float=True)
 
 
 def system_fields(recipe: Recipe) -> dict[str, Any]:
@@ -146,14 +148,15 @@ def _models(recipe: Recipe) -> dict[str, Any]:
     found |= {name: _model(inputs, *MemberGraph.decides) for name, inputs in sees.items()}
     found |= {explains(n): _model(sees[n], MemberGraph.explains) for n in _explained(recipe)}
     if recipe.ensemble is not None:
-        found[ENSEMBLE] = _model([{"kind": "members", "name": "members"}], "probabilities")
+        given = [{"kind": "members", "name": "members"}]
+        given += [TOLD] if networks.combiner_told(recipe) else []
+        found[ENSEMBLE] = _model(given, "probabilities")
     return found
 
 
 def _inputs(recipe: Recipe, name: str) -> list[dict[str, Any]]:
     image = _image(recipe.members[name].view, networks.member_preprocess(recipe, name))
-    told = {"kind": "metadata", "name": "metadata"}
-    return [image, told] if networks.metadata_width(recipe, name) else [image]
+    return [image, TOLD] if networks.metadata_width(recipe, name) else [image]
 
 
 def _segment(recipe: Recipe) -> dict[str, Any] | None:

@@ -16,10 +16,11 @@ import torch
 from safetensors.torch import load_file
 
 from train.ensemble import fit_ensemble
+from train.logistic import fit_logistic
 from train.models.mean import Mean
 from train.networks import Combiner, build_combiner
 from train.recipe import Recipe
-from train.recipe_parts.combiners import MeanRecipe, SvmRecipe
+from train.recipe_parts.combiners import LogisticRecipe, MeanRecipe, SvmRecipe
 from train.svm import fit_machines, with_platt
 from train.trainer import load_network
 
@@ -38,6 +39,8 @@ class Material:
     said: Mapping[str, Floats]
     unseen: Mapping[str, Codes]
     targets: Codes
+    known: Floats  # images × numbers that the combiner is told of their patients, or none
+    nothing: Floats  # the same numbers of an unknown patient
 
     def seen(self, part: str) -> Codes:
         return np.setdiff1d(np.arange(len(self.targets)), self.unseen[part])
@@ -54,7 +57,12 @@ def fit_combiners(recipe: Recipe, material: Material) -> dict[str, Combiner]:
     found: dict[str, Combiner] = {}
     for part, said in material.said.items():
         rows = material.seen(part)
-        found[part] = fit_ensemble(said[rows], material.targets[rows], how, recipe.seed)
+        fitted_on = said[rows], material.targets[rows]
+        if isinstance(how, LogisticRecipe):
+            known = material.known[rows]
+            found[part] = fit_logistic(*fitted_on, known, material.nothing, how)
+        else:
+            found[part] = fit_ensemble(*fitted_on, how, recipe.seed)
     return found
 
 
@@ -84,6 +92,8 @@ def load_combiner(recipe: Recipe, file: Path) -> Combiner:
 
 
 @torch.inference_mode()
-def combine(net: Callable[[torch.Tensor], torch.Tensor], said: Floats) -> Floats:
-    answer: Floats = net(torch.as_tensor(said, dtype=torch.float32)).double().numpy()
-    return answer
+def combine(net: Callable[..., torch.Tensor], said: Floats, known: Floats | None = None) -> Floats:
+    """`known`: what it is told of each patient, if it is told."""
+    given = [said] if known is None or not known.shape[1] else [said, known]
+    answer: torch.Tensor = net(*(torch.as_tensor(one, dtype=torch.float32) for one in given))
+    return np.asarray(answer.double().numpy())

@@ -15,6 +15,7 @@ from runtime.errors import UsageError
 from runtime.specs import CHANNELS, PreprocessSpec
 from train.models.dilated_unet import DilatedUNet
 from train.models.locally_connected import LocallyConnected
+from train.models.logistic import LogisticCombiner
 from train.models.mean import Mean
 from train.models.member import Member
 from train.models.purification import PurificationNet
@@ -23,7 +24,7 @@ from train.models.trunks import OWN_TRUNKS, build_trunk
 from train.models.unet import UNet
 from train.models.zoome import ZooMe, build_zoome
 from train.recipe import Recipe
-from train.recipe_parts.combiners import MeanRecipe, SvmRecipe
+from train.recipe_parts.combiners import LogisticRecipe, MeanRecipe, SvmRecipe
 from train.recipe_parts.members import PooledRecipe, ZooMeRecipe
 from train.recipe_parts.purifiers import ModelPurifier
 from train.recipe_parts.segmenters import (
@@ -37,7 +38,7 @@ from train.recipe_parts.segmenters import (
 from train.weights import hub_access
 
 Classifier = Member | ZooMe
-Combiner = LocallyConnected | Mean | SvmCombiner
+Combiner = LocallyConnected | LogisticCombiner | Mean | SvmCombiner
 
 
 def from_hub(recipe: Recipe, weights: Collection[str], backbone: str | None) -> bool:
@@ -176,6 +177,8 @@ def build_combiner(recipe: Recipe, supports: int = 0) -> Combiner:
     assert how is not None
     if isinstance(how, MeanRecipe):
         return Mean()
+    if isinstance(how, LogisticRecipe):
+        return LogisticCombiner(len(recipe.classes), combiner_told(recipe))
     if isinstance(how, SvmRecipe):
         return SvmCombiner(combiner_input(recipe)[1], len(recipe.classes), supports)
     return LocallyConnected(len(recipe.members), len(recipe.classes), how.filters)
@@ -188,6 +191,14 @@ def combiner_input(recipe: Recipe) -> tuple[int, int]:
     width = widths[0] if recipe.ensemble.takes == "features" else len(recipe.classes)
     assert width is not None
     return len(recipe.members), width
+
+
+def combiner_told(recipe: Recipe) -> int:
+    """How many numbers of a patient it is told."""
+    how, metadata = recipe.ensemble, recipe.metadata
+    if not isinstance(how, LogisticRecipe) or not how.metadata or metadata is None:
+        return 0
+    return metadata.width
 
 
 def metadata_width(recipe: Recipe, name: str) -> int:

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from runtime.metadata import MetadataSpec
 from runtime.specs import ViewSpec
-from train.recipe_parts.combiners import CombinerChoice, LocallyConnectedRecipe
+from train.recipe_parts.combiners import CombinerChoice, LocallyConnectedRecipe, LogisticRecipe
 from train.recipe_parts.fields import Plain
 from train.recipe_parts.members import MemberRecipe, PooledRecipe, ZooMeRecipe
 from train.recipe_parts.pictures import SyntheticRecipe
@@ -98,6 +98,9 @@ class Recipe(Purification):
     def _members_fit(self) -> Recipe:
         if self.ensemble is None and len(self.members) > 1:
             raise ValueError("ensemble is null, but there are several members to combine")
+        told = isinstance(self.ensemble, LogisticRecipe) and self.ensemble.metadata
+        if told and self.metadata is None:
+            raise ValueError("ensemble takes metadata, but the recipe says of none")
         for name, member in self.members.items():
             if not isinstance(member, ZooMeRecipe):
                 continue

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -69,7 +71,8 @@ def crossed(kind: dict[str, object], classes: int = 3) -> tuple[dict, Material]:
     folds = np.arange(COUNT) // classes % 2
     unseen = {"0": np.flatnonzero(folds == 0), "1": np.flatnonzero(folds == 1)}
     unseen["final"] = np.zeros(0, np.int64)
-    material = Material(dict.fromkeys(unseen, said), unseen, targets)
+    told = np.zeros((COUNT, 0))
+    material = Material(dict.fromkeys(unseen, said), unseen, targets, told, told[0])
     return fit_combiners(Recipe.model_validate(fields), material), material
 
 
@@ -80,9 +83,7 @@ def test_no_machine_knows_its_own_fold() -> None:
     mixed[own] = np.roll(mixed[own], 1)
     fields = tiny_recipe()
     fields["ensemble"] = {"kind": "svm"}
-    again = fit_combiners(
-        Recipe.model_validate(fields), Material(material.said, material.unseen, mixed)
-    )
+    again = fit_combiners(Recipe.model_validate(fields), replace(material, targets=mixed))
     for name in ("middle", "scale", "supports", "gamma", "weights", "bias"):
         torch.testing.assert_close(getattr(again["0"], name), getattr(nets["0"], name))
     assert not torch.equal(again["1"].bias, nets["1"].bias)

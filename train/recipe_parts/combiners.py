@@ -47,9 +47,23 @@ class SvmRecipe(Spec):
         return f"support vector machine ({self.kernel}) on the mean of the members' {self.takes}"
 
 
+class LogisticRecipe(Spec):
+    """Logistic regression on the mean of the members' logarithms, and the recipe's `metadata`."""
+
+    kind: Literal["logistic"]
+    takes: Literal["probabilities"] = "probabilities"
+    metadata: bool = True
+    cost: Positive = 1.0  # the larger, the closer to the predictions that it is fitted on
+
+    @property
+    def described(self) -> str:
+        return f"logistic regression{', metadata' * self.metadata}"
+
+
 CombinerChoice = Annotated[
     Annotated[LocallyConnectedRecipe, Tag("locally_connected")]
     | Annotated[MeanRecipe, Tag("mean")]
-    | Annotated[SvmRecipe, Tag("svm")],
+    | Annotated[SvmRecipe, Tag("svm")]
+    | Annotated[LogisticRecipe, Tag("logistic")],
     Discriminator(kind_or("locally_connected")),
 ]

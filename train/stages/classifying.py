@@ -83,12 +83,13 @@ class Classifying:
         return self.synthesising.at(part, own.view, own.size)
 
     @cached_property
-    def _everything_known(self) -> npt.NDArray[np.float32]:
+    def everything_known(self) -> npt.NDArray[np.float32]:
         return self._known_but(())
 
     def _known_but(self, without: Sequence[str]) -> npt.NDArray[np.float32]:
         told = self.run.recipe.metadata
-        assert told is not None
+        if told is None:
+            return np.zeros((len(self.run.table), 0), np.float32)
         known = (metadata(sample) for sample in self.run.table)
         rows = [{k: v for k, v in row.items() if k not in without} for row in known]
         return np.concatenate([told.encode(row) for row in rows])
@@ -97,14 +98,14 @@ class Classifying:
         """What the member is told of each image's patient, but for what is withheld."""
         if not networks.metadata_width(self.run.recipe, member):
             return None
-        return self._known_but(without) if without else self._everything_known
+        return self._known_but(without) if without else self.everything_known
 
     def _told_inputs(self, member: str) -> dict[str, Any]:
         """Only where a member is told of patients: what others depend on stays as it was."""
         told = self.run.recipe.metadata
         if told is None or not networks.metadata_width(self.run.recipe, member):
             return {}
-        rows = hashlib.sha256(self._everything_known.tobytes()).hexdigest()
+        rows = hashlib.sha256(self.everything_known.tobytes()).hexdigest()
         return {"metadata": told.model_dump(), "known": rows}
 
     # -- training ------------------------------------------------------------------------------

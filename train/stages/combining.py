@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ import torch
 
 from train.combiners import Material, combine, fit_combiners, load_combiner
 from train.models.svm import SvmCombiner
+from train.networks import combiner_told
 from train.predictions import OutOfFold
 from train.recipe_parts.combiners import SvmRecipe
 from train.stage import Stage, write_json
@@ -37,12 +39,30 @@ class Combining:
         inputs = {
             "recipe": recipe.ensemble and recipe.ensemble.model_dump(),
             "seed": recipe.seed,
+            **self._told_inputs(),
             "members": [  # their order is that of the ensemble's inputs
                 [name, [self.classifying.inputs(name, part) for part in parts]]
                 for name in recipe.members
             ],
         }
         return Stage.of(self.run.out / ENSEMBLE, inputs)
+
+    @property
+    def _known(self) -> Floats:
+        """What it is told of each patient."""
+        known = self.classifying.everything_known.astype(np.float64)
+        return known[:, : combiner_told(self.run.recipe)]
+
+    @property
+    def _nothing(self) -> Floats:
+        metadata = self.run.recipe.metadata
+        empty = np.zeros(0) if metadata is None else metadata.encode({})[0].astype(np.float64)
+        return empty[: combiner_told(self.run.recipe)]
+
+    def _told_inputs(self) -> dict[str, Any]:
+        """Only where it is told of patients: what others depend on stays as it was."""
+        known = self._known
+        return {"known": hashlib.sha256(known.tobytes()).hexdigest()} if known.shape[1] else {}
 
     def fit(self, parts: Sequence[str]) -> dict[str, Any]:
         stage = self.stage(parts)
@@ -100,10 +120,11 @@ class Combining:
             said = dict.fromkeys(parts, members)
         none = np.zeros(0, np.int64)
         unseen = {part: none if part == FINAL else run.unseen(part) for part in parts}
-        material = Material(said, unseen, run.table.targets)
+        material = Material(said, unseen, run.table.targets, self._known, self._nothing)
         together = np.zeros(members[:, 0].shape)
         for part, net in fit_combiners(run.recipe, material).items():
             (folder / part).mkdir(exist_ok=True)
             save_network(net, folder / part / WEIGHTS)
-            together[unseen[part]] = combine(net, said[part][unseen[part]])
+            rows = unseen[part]
+            together[rows] = combine(net, said[part][rows], self._known[rows])
         return together
