@@ -13,11 +13,11 @@ from runtime.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from calibration.evaluation.leaks import Leaks
     from calibration.evaluation.selection import Selection
     from calibration.judged import Judged
     from calibration.skin.telling import Told
     from runtime.bundle_files import LoadedBundle
-    from train.data.fingerprints import Fingerprints
     from train.data.table import Table
 
 EPILOG = """\b
@@ -29,9 +29,11 @@ Examples:
 
 \b
 REPORT gets report.html, evaluation.json, predictions.csv (one line an image) and pictures/; with
---tones also tones.csv, and what is found and missed on skin of each tone. The
-bundle of a fold is evaluated on the images it held out. --folds pools several, each image judged
-by the fold that has not seen it. Labels that the bundle has no class for are listed apart.
+--tones also tones.csv, and what is found and missed on skin of each tone. The bundle of a fold is
+evaluated on the images it held out. --folds pools several, each image judged by the fold that has
+not seen it. Images that a bundle was trained on, or that show the same patient, lesion or picture
+as one of those, are refused, and named in REPORT/overlaps.csv. Labels that the bundle has no class
+for are listed apart.
 Figures are of a data set. It is decision support, not a diagnosis.
 """
 
@@ -70,6 +72,11 @@ Figures are of a data set. It is decision support, not a diagnosis.
     show_default=True,
     help="Look for images that show the same picture.",
 )
+@click.option(
+    "--overlapping",
+    is_flag=True,
+    help="Measure even where images are training images of the bundle, or tie to some.",
+)
 @click.option("--tones", is_flag=True, help="Figures by tone of the skin, too: eighteen of them.")
 @click.option("--predictions-only", is_flag=True, help="Write predictions.csv and no figures.")
 def command(
@@ -83,10 +90,13 @@ def command(
     backend: str,
     all_images: bool,
     copies: bool,
+    overlapping: bool,
     tones: bool,
     predictions_only: bool,
 ) -> None:
     """Measure a bundle on labelled images: figures with intervals, drawings, subgroups."""
+    from calibration.evaluation.files import OVERLAPS
+    from calibration.evaluation.leaks import find_leaks
     from calibration.evaluation.selection import check_alike, check_enough
     from runtime.backends.registry import choose_backend
     from runtime.bundle_files import load_bundle
@@ -106,10 +116,15 @@ def command(
         check_enough(selection, bundles[0].spec.positive)
     with writing(out):  # now, and not after an hour of judging
         out.mkdir(parents=True, exist_ok=True)
+    leaks = None
+    if not predictions_only:
+        store = Fingerprints(default_cache()) if copies else None
+        leaks = find_leaks(opened, selection, [one.spec for one in bundles], store)
+        if not overlapping:
+            leaks.refuse(len(selection.table), out / OVERLAPS)
     judged = _judge(bundles, selection, chosen)
-    store = Fingerprints(default_cache()) if copies else None
     told = _told(judged, data) if tones and not predictions_only else None
-    _write(out, judged, bundles, selection, None if predictions_only else (opened, store), told)
+    _write(out, judged, bundles, selection, leaks, told)
 
 
 def _folders(bundle: Path | None, folds: tuple[Path, ...], more: tuple[Path, ...]) -> list[Path]:
@@ -198,16 +213,16 @@ def _write(
     judged: Judged,
     bundles: Sequence[LoadedBundle],
     selection: Selection,
-    figures: tuple[Sequence[Table], Fingerprints | None] | None,
+    leaks: Leaks | None,
     told: dict[str, Told] | None,
 ) -> None:
-    """Predictions first: whatever fails after them need not be judged again."""
+    """Predictions first: whatever fails after them need not be judged again. `leaks`: None where
+    no figures are wanted."""
     from rich.console import Console
 
     from calibration.evaluation.charts import write_charts
     from calibration.evaluation.evaluation import evaluation_of
     from calibration.evaluation.files import PREDICTIONS, REPORT, write_figures, write_predictions
-    from calibration.evaluation.leaks import find_leaks
     from calibration.evaluation.masks import compare_masks
     from calibration.evaluation.page import render
     from calibration.evaluation.terminal import show
@@ -216,11 +231,9 @@ def _write(
 
     masks = compare_masks(judged)
     write_predictions(judged, masks, out)
-    if figures is None:
+    if leaks is None:
         click.echo(f"Predictions: {out / PREDICTIONS}")
         return
-    opened, store = figures
-    leaks = find_leaks(opened, selection, [one.spec for one in bundles], store)
     evaluation = evaluation_of(judged, masks, bundles, selection, leaks, told)
     write_figures(evaluation, out)
     write_charts(evaluation, out)

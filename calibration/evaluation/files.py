@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from calibration.judged import Judged
 
 PREDICTIONS, FIGURES, REPORT = "predictions.csv", "evaluation.json", "report.html"
+OVERLAPS = "overlaps.csv"
 
 
 def write_figures(evaluation: Evaluation, folder: Path) -> None:

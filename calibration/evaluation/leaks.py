@@ -6,17 +6,24 @@ again under another name, can be counted. Where none is, one of the same name is
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from calibration.evaluation.selection import Selection, join
 from calibration.training_images import TrainingSets, same_name
 from runtime.bundle import Bundle
+from runtime.errors import UsageError
+from runtime.out_folder import write_whole
 from train.data.fingerprints import Fingerprints, Progress
-from train.data.overlaps import Overlap, find_overlaps, find_within
+from train.data.overlaps import MEANING, Overlap, find_overlaps, find_within
 from train.data.table import Table
 
 SHOWN = 20
+FIRST = 5
+TRAINED_ON = "a training image"
 
 
 @dataclass(frozen=True)
@@ -24,7 +31,7 @@ class Leaks:
     """`trained_on`: evaluated images that a bundle's networks were trained on. `copies`: images
     that tie to one of those. Both None where the training images are not known."""
 
-    trained_on: int | None
+    trained_on: tuple[str, ...] | None
     copies: tuple[Overlap, ...] | None
     repeats: tuple[Overlap, ...] | None  # None where it was not looked for
     same_name: bool
@@ -32,7 +39,8 @@ class Leaks:
     def warnings(self, count: int) -> list[str]:
         found = []
         if self.trained_on:
-            what = "All" if self.trained_on == count else f"{self.trained_on:,} of"
+            known = len(self.trained_on)
+            what = "All" if known == count else f"{known:,} of"
             found.append(
                 f"{what} {count:,} images are TRAINING IMAGES of this bundle. Figures on images "
                 "that the networks have learned by heart say nothing about new patients: do not "
@@ -51,6 +59,28 @@ class Leaks:
             )
         return found
 
+    @property
+    def overlaps(self) -> tuple[Overlap, ...]:
+        """Everything that makes figures better than new patients' would be."""
+        seen = [Overlap("id", name, name, TRAINED_ON) for name in self.trained_on or ()]
+        return (*seen, *(self.copies or ()))
+
+    def refuse(self, count: int, file: Path) -> None:
+        """Nothing is measured on images that the networks know, unless that is asked for; which
+        they are is written to `file`."""
+        if not self.overlaps:
+            return
+        write_whole(file, _as_csv(self.overlaps))
+        first = ", ".join(dict.fromkeys(one.a_id for one in self.overlaps[:FIRST]))
+        raise UsageError(
+            "These images overlap with those that the bundle was trained on.",
+            got=f"{len(self.trained_on or ()):,} training images among {count:,}, and "
+            f"{len(self.copies or ()):,} ties of others to training images; first {first}",
+            expected="images of patients that the networks have not seen",
+            remedy=f"{file} names them all: leave them out, or give --overlapping to measure on "
+            "them all the same, with a warning in every report",
+        )
+
     def as_dict(self) -> dict[str, object]:
         def listed(overlaps: tuple[Overlap, ...] | None) -> object:
             if overlaps is None:
@@ -58,7 +88,7 @@ class Leaks:
             return {"count": len(overlaps), "first": [o.as_dict() for o in overlaps[:SHOWN]]}
 
         return {
-            "trained_on": self.trained_on,
+            "trained_on": None if self.trained_on is None else len(self.trained_on),
             "copies_of_training_images": listed(self.copies),
             "repeats": listed(self.repeats),
             "training_set_of_same_name": self.same_name,
@@ -77,13 +107,12 @@ def find_leaks(
     whole = join(opened)
     sets = TrainingSets.of(opened, bundles[0].classes)
     training = [sets.seen_ids(bundle) for bundle in bundles]
-    shared: int | None = None
+    shared: list[str] | None = None
     copies: list[Overlap] | None = None
     if any(sets.recognised(bundle) for bundle in bundles):
-        shared, copies = 0, None if store is None else []
+        shared, copies = [], None if store is None else []
         for part, ids in zip(selection.parts, training, strict=True):
-            here = [name for name in part.ids if name in ids]
-            shared += len(here)
+            shared += [name for name in part.ids if name in ids]
             if copies is not None and ids:
                 fresh = part.select([name for name in part.ids if name not in ids])
                 there = whole.select([name for name in whole.ids if name in ids])
@@ -92,8 +121,16 @@ def find_leaks(
     if store is not None:
         repeats = tuple(find_within(selection.table, store=store, progress=progress).repeats)
     return Leaks(
-        shared,
+        None if shared is None else tuple(shared),
         None if copies is None else tuple(copies),
         repeats,
         not selection.held_out and same_name(selection.table, bundles),
     )
+
+
+def _as_csv(overlaps: Sequence[Overlap]) -> bytes:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(["image", "training image", "tie", "detail"])
+    writer.writerows([one.a_id, one.b_id, MEANING[one.kind], one.detail] for one in overlaps)
+    return text.getvalue().encode("utf-8", "backslashreplace")

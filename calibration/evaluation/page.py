@@ -232,7 +232,7 @@ def _method(evaluation: Evaluation) -> Markup:
     else:
         ties = "not looked for" if leaks.copies is None else f"{len(leaks.copies):,}"
         texts.append(
-            f"Training images among these: {leaks.trained_on:,}; ties to training images by "
+            f"Training images among these: {len(leaks.trained_on):,}; ties to training images by "
             f"patient, lesion or picture: {ties}."
         )
     if leaks.repeats is not None:

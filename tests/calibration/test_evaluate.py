@@ -202,7 +202,14 @@ def test_training_images_are_shouted_about_everywhere(data: Path, tmp_path: Path
     known = {"name": "mine", "sha256": table.digest, "images": len(table)}
     fields = fields_of(seen)
     fields["provenance"] |= {"data": [known]}
-    done, found = run(seal(seen.path, fields), data, tmp_path / "out")
+    known = seal(seen.path, fields)
+    words = ("--bundle", known.path, "--data", data, "--map", "MEL=melanoma")
+    refused = evaluate(*words, "--out", tmp_path / "out")
+    assert refused.exit_code == 2
+    assert "24 training images among 24" in refused.output
+    assert not (tmp_path / "out" / "predictions.csv").exists(), "refused before it is judged"
+    assert len((tmp_path / "out" / "overlaps.csv").read_text().splitlines()) == 25
+    done, found = run(known, data, tmp_path / "out", "--overlapping")
     assert "WARNING: All 24 images are TRAINING IMAGES" in " ".join(done.output.split())
     assert found["leakage"]["trained_on"] == 24
     assert "TRAINING IMAGES" in found["warnings"][0]

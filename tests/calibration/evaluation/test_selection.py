@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from runtime.errors import UsageError
 from tests.bundle_factory import bundle_fields
 from tests.runtime.scans import write_pictures
 from train.data.fingerprints import Fingerprints
+from train.data.overlaps import MEANING
 from train.data.table import Sample, Table
 
 
@@ -150,7 +152,7 @@ def test_training_images_are_shouted_about(tmp_path: Path) -> None:
     trained = Table.of("mine", [s for s in data if s.split != "test"])
     seen = trained_on(trained)
     leaks = find_leaks([data], choose(data, [seen], None, False), [seen], None)
-    assert leaks.trained_on == 5
+    assert leaks.trained_on == tuple(trained.ids)
     (warning,) = leaks.warnings(6)
     assert "5 of 6 images are TRAINING IMAGES" in warning
     only = find_leaks([data], choose(data, [seen], "train", False), [seen], None)
@@ -162,10 +164,10 @@ def test_what_was_held_out_or_set_aside_is_no_leak(tmp_path: Path) -> None:
     trained = Table.of("mine", [s for s in data if s.split != "test"])
     fold = trained_on(trained, fold=0, held_out=["i0", "i1"])
     leaks = find_leaks([data], choose(data, [fold], None, False), [fold], None)
-    assert (leaks.trained_on, leaks.warnings(2)) == (0, [])
+    assert (leaks.trained_on, leaks.warnings(2)) == ((), [])
     whole = trained_on(trained)
     tested = find_leaks([data], choose(data, [whole], "test", False), [whole], None)
-    assert (tested.trained_on, tested.warnings(1)) == (0, [])
+    assert (tested.trained_on, tested.warnings(1)) == ((), [])
 
 
 def test_labels_in_another_case_hide_no_training_set(tmp_path: Path) -> None:
@@ -173,7 +175,7 @@ def test_labels_in_another_case_hide_no_training_set(tmp_path: Path) -> None:
     seen = trained_on(Table.of("mine", [s for s in data if s.split != "test"]))
     shouted = Table.of("mine", [replace(s, label=(s.label or "").upper()) for s in data])
     chosen = choose(rename_labels(shouted, {}, seen.classes), [seen], None, False)
-    assert find_leaks([shouted], chosen, [seen], None).trained_on == 5
+    assert find_leaks([shouted], chosen, [seen], None).trained_on == tuple(chosen.table.ids[:5])
 
 
 def test_a_copy_of_a_training_image_under_another_name_is_found(tmp_path: Path) -> None:
@@ -184,10 +186,17 @@ def test_a_copy_of_a_training_image_under_another_name_is_found(tmp_path: Path) 
     whole = trained_on(Table.of("mine", [s for s in data if s.split != "test"]))
     selection = choose(more, [whole], "test", False)
     leaks = find_leaks([more], selection, [whole], Fingerprints())
-    assert leaks.trained_on == 0
+    assert leaks.trained_on == ()
     assert leaks.copies is not None
     assert "copy" in {overlap.a_id for overlap in leaks.copies}
     assert "ties between" in leaks.warnings(2)[0]
+    with pytest.raises(UsageError) as caught:
+        leaks.refuse(2, tmp_path / "overlaps.csv")
+    assert "--overlapping" in str(caught.value.remedy)
+    with (tmp_path / "overlaps.csv").open(encoding="utf-8") as text:
+        named = list(csv.DictReader(text))
+    assert {"image": "copy", "training image": "i0"}.items() <= named[0].items()
+    assert {row["tie"] for row in named} <= set(MEANING.values())
 
 
 def test_another_version_of_the_training_set_is_a_suspicion(tmp_path: Path) -> None:
@@ -208,7 +217,7 @@ def test_several_sets_are_recognised_joined(tmp_path: Path) -> None:
     both = join([one, two])
     seen = trained_on(Table.of("mine+b", [s for s in both if s.split != "test"]))
     leaks = find_leaks([one, two], choose(both, [seen], None, False), [seen], None)
-    assert leaks.trained_on == 6
+    assert len(leaks.trained_on or ()) == 6
 
 
 def test_the_same_picture_twice_is_counted(tmp_path: Path) -> None:
