@@ -92,6 +92,7 @@ def command(name: str, data: tuple[Path, ...], out: Path, light: bool, **options
 def _write(out: Path, tables: list[dict[str, Any]]) -> None:
     from train.reproducing.differences import HOW
 
+    out.mkdir(parents=True, exist_ok=True)
     (out / "tables.json").write_text(json.dumps(tables, indent=1) + "\n", encoding="utf-8")
     text = "\n".join([*map(_as_text, tables), f"{HOW}\n"])
     (out / "tables.md").write_text(text, encoding="utf-8")

@@ -333,8 +333,9 @@ def test_rows_that_these_images_are_not_for_are_told(
         over_folds(by_youden),
         (Row("ours", ("",), {}), Row("others", ("other",), {}, note="a note")),
     )
-    asked(monkeypatch, {"": zoome(), "other": other}, table)
-    (found,), _ = reproduced(tmp_path)
+    none = PaperTable("Table 0", ("auc",), over_folds(by_youden), table.rows[1:])
+    asked(monkeypatch, {"": zoome(), "other": other}, none, table)
+    (_, found), _ = reproduced(tmp_path)
     ours, others = found["rows"]
     assert "auc" in ours["ours"]
     assert "resnet10t" in found["ours are"]
