@@ -25,10 +25,11 @@ Examples:
   dermedge reproduce goel --data ISIC2020 --masks HAM10000 --out goel
   dermedge reproduce ding --data ISIC2017 --out light --light
   dermedge reproduce goel --data ISIC2017 --light --weights mobilenetv2_100=FILE --out light
+  dermedge reproduce edge --data ISIC2017 --out edge     # what each of its choices does
 
 Rows that are done are not trained again: a run that was stopped goes on with the same command.
 """
-PAPERS = ("bhardwaj", "bisla", "ding", "goel", "zoome")
+PAPERS = ("bhardwaj", "bisla", "ding", "edge", "goel", "zoome")
 NOT_RUN = "–"
 VALIDATION = "validation"
 
@@ -177,7 +178,8 @@ def _row(
 def _as_text(table: dict[str, Any]) -> str:
     """A column of the paper's beside ours, and once more ours on the validation images alone."""
     columns, rows = table["columns"], table["rows"]
-    whose = ["paper", "ours"]
+    whose = ["paper"] if any(row["paper"] for row in rows) else []
+    whose += ["ours"]
     whose += [VALIDATION] if any(row.get(VALIDATION) for row in rows) else []
     head = ["", *(f"{name}, {one}" for name in columns for one in whose), "ours is"]
     lines = [f"## {table['title']}", "", _line(head), _line(["---"] * len(head))]

@@ -11,6 +11,7 @@ import yaml
 
 from runtime.errors import UsageError
 from tests.train.tiny import tiny_recipe
+from train.networks import combiner_told
 from train.recipe import Recipe
 from train.recipe_files import load_recipe, parse_recipe, shipped_recipes, variants_of
 
@@ -59,6 +60,15 @@ def test_demo_is_dings_shape_in_a_small_size() -> None:
     assert recipe.ensemble.filters == 20
     assert {"frame", "lesion"} == {recipe.views[m.view].area for m in recipe.members.values()}
     assert len({(m.cut, m.view, m.size) for m in recipe.members.values()}) == 5
+
+
+def test_edges_members_differ_and_its_last_step_is_told_of_the_patient() -> None:
+    recipe = load_recipe("edge")
+    assert len({(m.cut, m.view, m.size) for m in recipe.members.values()}) == 5
+    assert combiner_told(recipe) == 5  # age and sex, each with a place for unknown
+    assert combiner_told(load_recipe("edge/not_told")) == 0
+    one = load_recipe("edge/one+no_ema")
+    assert (list(one.members), one.ensemble, one.training.ema) == (["lesion"], None, None)
 
 
 def test_a_member_may_be_trained_in_a_way_of_its_own() -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from train.reproducing.heat_figure import PaperFigure
-from train.reproducing.papers import bhardwaj, bisla, ding, goel, zoome
+from train.reproducing.papers import bhardwaj, bisla, ding, edge, goel, zoome
 from train.reproducing.tables import PaperTable
 
 TABLES: dict[str, tuple[PaperTable, ...]] = {
     "bhardwaj": bhardwaj.TABLES,
     "bisla": bisla.TABLES,
     "ding": ding.TABLES,
+    "edge": edge.TABLES,
     "goel": goel.TABLES,
     "zoome": zoome.TABLES,
 }
