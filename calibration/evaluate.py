@@ -9,6 +9,7 @@ import click
 
 from runtime.command import Verb
 from runtime.errors import UsageError
+from train.data.data_option import data_option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,13 +49,7 @@ Figures are of a data set. It is decision support, not a diagnosis.
     help="The bundles of a run's folds, instead of --bundle.",
 )
 @click.argument("more", nargs=-1, type=click.Path(path_type=Path), metavar="")
-@click.option(
-    "--data",
-    multiple=True,
-    required=True,
-    type=click.Path(path_type=Path),
-    help="A labelled data set; repeat it for several.",
-)
+@data_option
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Where reports go.")
 @click.option("--split", type=click.Choice(("train", "validation", "test")), help="Only this one.")
 @click.option(

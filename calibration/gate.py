@@ -10,6 +10,7 @@ import click
 
 from runtime.command import Verb
 from runtime.errors import UsageError
+from train.data.data_option import data_option
 
 if TYPE_CHECKING:
     from runtime.bundle_files import LoadedBundle
@@ -48,7 +49,7 @@ PATH = click.Path(path_type=Path)
     type=PATH,
     help="With --folds: the same folds and the run in 32 bits, as the reference.",
 )
-@click.option("--data", required=True, multiple=True, type=PATH, help="Labelled images.")
+@data_option
 @click.option(
     "--map",
     "mapping",

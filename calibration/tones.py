@@ -12,6 +12,7 @@ import click
 
 from runtime.command import Verb
 from runtime.errors import UsageError
+from train.data.data_option import data_option
 
 if TYPE_CHECKING:
     from calibration.skin.toned_set import Outlines, Toned
@@ -35,13 +36,7 @@ of another patient: see docs/skin-tones.md.
 
 
 @click.command("tones", cls=Verb, epilog=EPILOG)
-@click.option(
-    "--data",
-    multiple=True,
-    required=True,
-    type=click.Path(path_type=Path),
-    help="A labelled data set; repeat it for several.",
-)
+@data_option
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="A new folder.")
 @click.option(
     "--split",

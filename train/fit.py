@@ -11,6 +11,7 @@ import click
 
 from runtime.command import Verb
 from runtime.errors import UsageError
+from train.data.data_option import data_option
 from train.training_options import Choices, training_options
 
 if TYPE_CHECKING:
@@ -34,13 +35,7 @@ there and whose inputs are unchanged are skipped.
 
 @click.command(cls=Verb, epilog=EPILOG)
 @click.option("--recipe", "recipe_name", required=True, help="A shipped recipe, or a YAML file.")
-@click.option(
-    "--data",
-    required=True,
-    multiple=True,
-    type=click.Path(path_type=Path),
-    help="A data set: a published one's folder, or a CSV of your own. May be repeated.",
-)
+@data_option
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The run's folder.")
 @training_options
 def command(recipe_name: str, data: tuple[Path, ...], out: Path, **options: Any) -> None:

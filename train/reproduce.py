@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runtime.command import Verb
+from train.data.data_option import data_option
 from train.training_options import Choices, training_options
 
 if TYPE_CHECKING:
@@ -36,13 +37,7 @@ VALIDATION = "validation"
 
 @click.command("reproduce", cls=Verb, epilog=EPILOG)
 @click.argument("name", type=click.Choice(PAPERS))
-@click.option(
-    "--data",
-    required=True,
-    multiple=True,
-    type=click.Path(path_type=Path),
-    help="A data set, as `dermedge train` takes it. May be repeated.",
-)
+@data_option
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path), help="A folder for all rows."
 )
