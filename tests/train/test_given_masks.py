@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from calibration.training_images import TrainingSets
 from export.finished_run import FinishedRun
 from runtime.bundle import Bundle
-from tests.train.test_pipeline import FOLDS, Trainings
+from tests.train.stand_in import FOLDS, StandIn
 from tests.train.tiny import COUNT, tiny_recipe, write_data, write_recipe
 from train.data import metrics
 from train.data.open_dataset import open_dataset
@@ -58,8 +58,8 @@ def prepare(sets: tuple[Path, Path], out: Path) -> Pipeline:
 def test_it_learns_from_those_and_members_from_these(
     sets: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trainings = Trainings()
-    monkeypatch.setattr(run_module, "train_network", trainings)
+    stand_in = StandIn()
+    monkeypatch.setattr(run_module, "train_network", stand_in)
     pipeline = prepare(sets, tmp_path)
     figures = pipeline.run()
     assert pipeline.segmenting is not None
@@ -68,11 +68,11 @@ def test_it_learns_from_those_and_members_from_these(
     assert {sample.label for sample in taught.table} == {None}
     everyone = set(range(COUNT // 2))
     for fold, name in enumerate(FOLDS):
-        rows, _ = trainings.rows[f"segmenter {name}"]
+        rows = stand_in.shown[f"segmenter {name}"].train.rows
         held = set(np.flatnonzero(taught.folds == fold)) if fold < 2 else set()
         assert set(rows) == everyone - held
-        rows, stop = trainings.rows[f"first {name}"]
-        assert {*rows, *stop} == everyone - set(np.flatnonzero(pipeline.folds == fold))
+        rows = stand_in.shown[f"first {name}"].train.rows
+        assert set(rows) == everyone - set(np.flatnonzero(pipeline.folds == fold))
     # Masks of both: of what is classified to cut it out, of what has masks to be judged by.
     for place in ("masks", "taught_masks"):
         assert load_masks(tmp_path / place, 64).shape == (COUNT // 2, 64, 64)
