@@ -17,7 +17,7 @@ from calibration.skin.toned_set import MANIFEST, read_manifest
 from calibration.tones import command
 from runtime.errors import InputError
 from runtime.lesion import clean_mask, find_lesion
-from tests.bundle_factory import bundle_fields, make_bundle
+from tests.bundle_factory import bundle_fields, make_bundle, without_segmenter
 from tests.train.tiny import COUNT, write_data
 from train.data.isic2020_folder import picture_file
 from train.data.open_dataset import open_dataset
@@ -111,10 +111,7 @@ def test_what_cannot_be_set_on_skin(data: Path, made: Path, tmp_path: Path) -> N
     filled = tones("--data", data, "--out", made)
     assert filled.exit_code == 2
     assert "is there already" in filled.output
-    fields = bundle_fields()
-    fields["chain"]["segment"] = None
-    fields["views"]["crop"] = {}
-    blind = make_bundle(tmp_path / "blind", fields)
+    blind = make_bundle(tmp_path / "blind", without_segmenter(bundle_fields()))
     refused = tones("--data", data, "--out", tmp_path / "out", "--bundle", blind.path)
     assert refused.exit_code == 2
     assert "no segmenter" in refused.output
