@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,7 @@ from calibration.training_images import TrainingSets
 from export.finished_run import FinishedRun
 from runtime.bundle import Bundle
 from tests.train.stand_in import FOLDS, StandIn
-from tests.train.tiny import COUNT, tiny_recipe, write_data, write_recipe
-from train.data import metrics
+from tests.train.tiny import COUNT, quick_training, tiny_recipe, write_data, write_recipe
 from train.data.open_dataset import open_dataset
 from train.data.table import Table
 from train.fit import command
@@ -29,10 +29,8 @@ from train.views import load_masks
 
 
 @pytest.fixture(scope="module", autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory) -> object:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        patch.setattr(metrics, "RESAMPLES", 10)
+def quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with quick_training(tmp_path_factory.mktemp("cache")):
         yield
 
 
