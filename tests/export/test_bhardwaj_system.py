@@ -37,10 +37,8 @@ def test_its_graph_is_arithmetic_that_every_engine_knows(system: System) -> None
         assert {node.domain for node in model.graph.node} <= {"", "ai.onnx"}
 
 
-def test_in_eight_bits_and_built(
-    system: System, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    records = system.in_eight_bits(monkeypatch, tmp_path)
+def test_in_eight_bits_and_built(system: System, tmp_path: Path) -> None:
+    records = system.in_eight_bits(tmp_path)
     said = [record["probabilities"] for record in records]
     assert all(set(each) == {"melanoma", "not_melanoma"} for each in said)
     np.testing.assert_allclose([sum(each.values()) for each in said], 1, atol=1e-4)

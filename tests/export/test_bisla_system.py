@@ -54,9 +54,7 @@ def test_a_network_without_se_is_seen_through(system: System) -> None:
     assert float(np.std(heat)) > 0.01, "some places more than others"
 
 
-def test_in_eight_bits_and_built(
-    system: System, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    records = system.in_eight_bits(monkeypatch, tmp_path, "--explain")
+def test_in_eight_bits_and_built(system: System, tmp_path: Path) -> None:
+    records = system.in_eight_bits(tmp_path, "--explain")
     assert {record["status"] for record in records} <= {"ok", "abstained", "rejected"}
     assert len(list((tmp_path / "out" / "heatmaps").iterdir())) == len(records)

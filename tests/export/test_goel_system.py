@@ -97,10 +97,8 @@ def test_where_it_looked(system: System, tmp_path: Path) -> None:
     assert heat.min() >= 0
 
 
-def test_in_eight_bits_and_built(
-    system: System, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    records = system.in_eight_bits(monkeypatch, tmp_path)
+def test_in_eight_bits_and_built(system: System, tmp_path: Path) -> None:
+    records = system.in_eight_bits(tmp_path)
     scores = [record["score"] for record in records]
     assert np.isfinite(scores).all()
     assert len(set(scores)) > len(scores) // 2

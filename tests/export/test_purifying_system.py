@@ -70,10 +70,8 @@ def test_the_same_on_every_engine(system: System) -> None:
     assert said[0] == pytest.approx(said[1], abs=1e-2)
 
 
-def test_in_eight_bits_and_built_and_run(
-    system: System, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    records = system.in_eight_bits(monkeypatch, tmp_path)
+def test_in_eight_bits_and_built_and_run(system: System, tmp_path: Path) -> None:
+    records = system.in_eight_bits(tmp_path)
     text = (tmp_path / "bundle8" / "calibration.json").read_text(encoding="utf-8")
     record = CalibrationRecord.model_validate_json(text)
     if has_network(system):

@@ -56,13 +56,11 @@ def test_what_is_known_of_the_patient_counts(system: System) -> None:
     assert "female, male" in (refused.reason or "")
 
 
-def test_in_eight_bits_and_built(
-    system: System, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_in_eight_bits_and_built(system: System, tmp_path: Path) -> None:
     patients = tmp_path / "patients.csv"
     with patients.open("w", encoding="utf-8") as file:
         file.write("source,age,sex\n")
         file.writelines(f"{image.name},{60},female\n" for image in system.images.glob("*.jpg"))
-    records = system.in_eight_bits(monkeypatch, tmp_path, "--metadata", patients)
+    records = system.in_eight_bits(tmp_path, "--metadata", patients)
     assert all(record["metadata"]["age"] == 60 for record in records)
     assert np.isfinite([record["score"] for record in records]).all()

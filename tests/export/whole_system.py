@@ -44,9 +44,7 @@ class System:
     def card(self) -> str:
         return (self.bundle.path / "card.md").read_text(encoding="utf-8")
 
-    def in_eight_bits(
-        self, monkeypatch: pytest.MonkeyPatch, out: Path, *words: object
-    ) -> list[dict[str, Any]]:
+    def in_eight_bits(self, out: Path, *words: object) -> list[dict[str, Any]]:
         """Quantised into `out`/bundle8, put through TensorRT-RTX's builder, and the records of a
         scan with `words`."""
         pytest.importorskip("tensorrt_rtx", reason=NO_BUILDER)
@@ -54,20 +52,25 @@ class System:
         quick = ["--count", 4, "--method", "minmax", "--budget", 1, "--mask-agreement", 0]
         asked = ["--images", self.images, "--out", eight, "--backend", "openvino"]
         run(quantize, "--bundle", self.bundle.path, *asked, *quick)
-        monkeypatch.setenv("DERMEDGE_CACHE", str(out / "cache"))
-        engine = ["--backend", "tensorrt_rtx", "--precision", "int8", "--batch", 4]
-        built = run(build, "--bundle", eight, *engine)
-        spec = load_bundle(eight).spec
-        segment = spec.chain.segment and spec.chain.segment.model
-        for name in models_in_use(spec):
-            judges = name in (segment, *spec.chain.classify)
-            precision = "int8" if judges else "fp(16|32)"
-            assert re.search(rf"^{name} ×4 +{precision} ", built, re.MULTILINE), built
-        asked = ["--folder", self.images, "--backend", "openvino", "--out", out / "out"]
-        run(infer, "--bundle", eight, *asked, *words)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("DERMEDGE_CACHE", str(out / "cache"))
+            check_built(eight)
+            asked = ["--folder", self.images, "--backend", "openvino", "--out", out / "out"]
+            run(infer, "--bundle", eight, *asked, *words)
         lines = (out / "out" / "results.jsonl").read_text(encoding="utf-8").splitlines()
         assert len(lines) == len(list(self.images.glob("*.jpg")))
         return [json.loads(line) for line in lines]
+
+
+def check_built(bundle: Path) -> None:
+    """The builder takes every network, and what judges has layers in 8 bits."""
+    words = ["--backend", "tensorrt_rtx", "--precision", "int8", "--batch", 4]
+    built = run(build, "--bundle", bundle, *words)
+    spec = load_bundle(bundle).spec
+    segment = spec.chain.segment and spec.chain.segment.model
+    for name in models_in_use(spec):
+        precision = "int8" if name in (segment, *spec.chain.classify) else "fp(16|32)"
+        assert re.search(rf"^{name} ×4 +{precision} ", built, re.MULTILINE), built
 
 
 def make_run(place: Path, fields: dict[str, Any], *words: object) -> str:
