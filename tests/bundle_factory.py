@@ -199,6 +199,12 @@ def purifying(fields: dict[str, Any], method: str = "model") -> dict[str, Any]:
     return fields | {"views": views, "models": models, "chain": chain}
 
 
+def without_segmenter(fields: dict[str, Any]) -> dict[str, Any]:
+    """The same bundle; its members look at whole frames."""
+    views = {n: {"source": v.get("source", "frame")} for n, v in fields["views"].items()}
+    return fields | {"views": views, "chain": fields["chain"] | {"segment": None}}
+
+
 def operating_point(threshold: float) -> dict[str, Any]:
     interval = {"low": 0.7, "high": 0.95}
     reached = {
@@ -237,6 +243,17 @@ def make_bundle(
     write_models(folder, weights, CHANNELS[image["preprocess"].get("colour", "rgb")])
     if "purifier" in fields["models"]:
         onnx.save(purifier(), str(folder / "models" / "purifier.onnx"))
+    return seal(folder, fields)
+
+
+def make_purifying(
+    folder: Path, nodes: list[onnx.NodeProto], channels: int = 3, **constants: Any
+) -> LoadedBundle:
+    """The tiny bundle that purifies, with a purifier of other `nodes`."""
+    fields = purifying(bundle_fields())
+    make_bundle(folder, fields)
+    shapes = {"image": (3, SIZE, SIZE)}, {"picture": (channels, SIZE, SIZE)}
+    onnx.save(model(nodes, *shapes, constants), str(folder / "models" / "purifier.onnx"))
     return seal(folder, fields)
 
 

@@ -9,22 +9,18 @@ import numpy as np
 import onnx
 import pytest
 import torch
-import yaml
 from safetensors.torch import load_file, save_file
 
 from calibration.tones import command as tones
-from export.make_bundle import command as export
-from runtime.bundle_files import LoadedBundle, load_bundle
 from runtime.chain import open_chain
 from runtime.decode import read_image
 from runtime.infer import command as infer
-from tests.export.whole_system import images_of, make_system, run, run_in_eight_bits
+from tests.export.whole_system import System, make_run, make_system, run
 from tests.train.tiny import SIDE, tiny_recipe, write_data
-from train.fit import command as train
 
 pytestmark = pytest.mark.slow
 
-DENSE = {"growth_rate": 16, "block_config": [1, 1, 2, 1]}
+DENSE = {"growth_rate": 16, "block_config": [1, 1, 1, 1]}
 
 
 def goel(**changes: Any) -> dict[str, Any]:
@@ -69,49 +65,40 @@ def goel(**changes: Any) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = tmp_path_factory.mktemp("goel")
-    make_system(place, goel())
-    return place
+def system(tmp_path_factory: pytest.TempPathFactory) -> System:
+    return make_system(tmp_path_factory.mktemp("goel"), goel())
 
 
-@pytest.fixture(scope="module")
-def bundle(place: Path) -> LoadedBundle:
-    return load_bundle(place / "bundle")
-
-
-def test_it_is_a_segmenter_and_one_classifier(place: Path, bundle: LoadedBundle) -> None:
-    spec = bundle.spec
+def test_it_is_a_segmenter_and_one_classifier(system: System) -> None:
+    spec = system.bundle.spec
     assert list(spec.models) == ["segmenter", "classifier", "classifier_heatmap"]
     assert spec.chain.combine is None
     assert spec.views["shown"].background == "black"
     assert spec.models["segmenter"].inputs[0].preprocess.size == (SIDE, 2 * SIDE)
-    card = (place / "bundle" / "card.md").read_text(encoding="utf-8")
-    assert "the last layer's activations" in card
-    assert "black around" in card
-    graph = onnx.load(place / "bundle" / "models" / "segmenter.onnx").graph
+    assert "the last layer's activations" in system.card
+    assert "black around" in system.card
+    graph = onnx.load(system.bundle.path / "models" / "segmenter.onnx").graph
     (said,) = graph.output
     sides = [each.dim_value for each in said.type.tensor_type.shape.dim[2:]]
     assert sides == [SIDE, 2 * SIDE], "a mask as large as the picture"
 
 
-def test_where_it_looked(place: Path, bundle: LoadedBundle, tmp_path: Path) -> None:
-    words = ["--bundle", bundle.path, "--folder", images_of(place), "--backend", "onnxruntime"]
-    run(infer, *words, "--out", tmp_path / "out", "--explain")
+def test_where_it_looked(system: System, tmp_path: Path) -> None:
+    words = ["--folder", system.images, "--backend", "onnxruntime", "--out", tmp_path / "out"]
+    run(infer, "--bundle", system.bundle.path, *words, "--explain")
+    images = sorted(system.images.glob("*.jpg"))
     maps = sorted((tmp_path / "out" / "heatmaps").iterdir())
-    assert len(maps) == len(list(images_of(place).glob("*.jpg")))
+    assert len(maps) == len(images)
     assert len({file.read_bytes() for file in maps}) == len(maps)
-    frame = read_image(next(images_of(place).glob("*.jpg"))).frame
-    with open_chain(bundle, "onnxruntime") as chain:
+    frame = read_image(images[0]).frame
+    with open_chain(system.bundle, "onnxruntime") as chain:
         heat = chain.explain(frame, chain.find(frame))
     assert heat.max() == pytest.approx(1, abs=1e-3)
     assert heat.min() >= 0
 
 
-def test_in_eight_bits_and_built(
-    place: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    records = run_in_eight_bits(place, monkeypatch, tmp_path)
+def test_in_eight_bits_and_built(system: System, tmp_path: Path) -> None:
+    records = system.in_eight_bits(tmp_path)
     scores = [record["score"] for record in records]
     assert np.isfinite(scores).all()
     assert len(set(scores)) > len(scores) // 2
@@ -132,10 +119,7 @@ def test_original_pictures_and_a_frozen_backbone(tmp_path: Path) -> None:
         "segmenter": None,
         "views": {"shown": {"area": "middle"}},
     }
-    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(fields), encoding="utf-8")
-    data = write_data(tmp_path / "data")
-    words = ["--recipe", tmp_path / "tiny.yaml", "--data", data, "--out", tmp_path / "run"]
-    run(train, *words, "--weights", tmp_path / "w")
+    bundle = make_system(tmp_path, fields, "--weights", tmp_path / "w").bundle
     file, trained = (load_file(f) for f in (
         tmp_path / "w", tmp_path / "run" / "members" / "classifier" / "0" / "weights.safetensors",
     ))  # fmt: skip
@@ -146,8 +130,6 @@ def test_original_pictures_and_a_frozen_backbone(tmp_path: Path) -> None:
     }
     assert changed == {"denseblock4", "norm5"}
     assert trained["neck.weight"].shape[0] == 12
-    run(export, "--run", tmp_path / "run", "--out", tmp_path / "bundle")
-    bundle = load_bundle(tmp_path / "bundle")
     assert bundle.spec.chain.segment is None
     assert bundle.spec.views["shown"].area == "middle"
     frame = np.zeros((60, 160, 3), np.uint8)
@@ -162,9 +144,6 @@ def test_original_pictures_and_a_frozen_backbone(tmp_path: Path) -> None:
 
 def test_a_toned_set_is_trained_on(tmp_path: Path) -> None:
     """Section 7: lesions on eighteen tones are a data set like any other."""
-    run(tones, "--data", write_data(tmp_path / "data"), "--out", tmp_path / "toned")
+    run(tones, "--data", write_data(tmp_path / "bare"), "--out", tmp_path / "data")
     fields = goel() | {"segmenter": None, "views": {"shown": {"area": "frame"}}}
-    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(fields), encoding="utf-8")
-    words = ["--recipe", tmp_path / "tiny.yaml", "--data", tmp_path / "toned"]
-    said = run(train, *words, "--out", tmp_path / "run")
-    assert "Next: dermedge export" in said
+    assert "Next: dermedge export" in make_run(tmp_path, fields)

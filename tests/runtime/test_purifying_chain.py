@@ -7,11 +7,10 @@ from typing import Any
 
 import cv2
 import numpy as np
-import onnx
 import pytest
 from onnx import helper
 
-from runtime.bundle_files import LoadedBundle, seal
+from runtime.bundle_files import LoadedBundle
 from runtime.chain import Analysis, open_chain
 from runtime.decision import softmax
 from runtime.errors import BundleError
@@ -24,9 +23,10 @@ from tests.bundle_factory import (
     bundle_fields,
     explaining,
     make_bundle,
-    model,
+    make_purifying,
     picture,
     purifying,
+    without_segmenter,
 )
 
 STAGES = ["segment", "purify", "crop", "classify", "combine", "total"]
@@ -105,9 +105,7 @@ def test_hair_makes_less_of_a_difference(tmp_path: Path, method: str) -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_without_a_segmenter(tmp_path: Path, method: str) -> None:
-    fields = purifying(bundle_fields(), method)
-    fields["views"] = {"whole": {}, "crop": {}, "pure": {"source": "purified"}}
-    fields["chain"]["segment"] = None
+    fields = without_segmenter(purifying(bundle_fields(), method))
     with HostChain(make_bundle(tmp_path / "b", fields), "onnxruntime") as chain:
         assert "segmenter" not in chain.backend.precision
         assert chain.process(hairy()).status == "ok"
@@ -128,15 +126,11 @@ def test_a_heat_map_is_of_what_the_member_saw(tmp_path: Path, method: str) -> No
 
 
 def test_a_picture_of_nan_is_this_frames_error(tmp_path: Path) -> None:
-    bundle = pure_bundle(tmp_path / "b")
     nodes = [
         helper.make_node("Div", ["nothing", "nothing"], ["nan"]),
         helper.make_node("Add", ["image", "nan"], ["picture"]),
     ]
-    shape = {"image": (3, SIZE, SIZE)}, {"picture": (3, SIZE, SIZE)}
-    graph = model(nodes, *shape, {"nothing": np.float32(0)})
-    onnx.save(graph, str(bundle.path / "models" / "purifier.onnx"))
-    broken = seal(bundle.path, purifying(bundle_fields()))
+    broken = make_purifying(tmp_path / "b", nodes, nothing=np.float32(0))
     with HostChain(broken, "onnxruntime") as chain:
         result = chain.process(hairy())
     assert result.status == "error"
@@ -144,12 +138,10 @@ def test_a_picture_of_nan_is_this_frames_error(tmp_path: Path) -> None:
 
 
 def test_a_purifier_that_gives_no_colours_is_refused(tmp_path: Path) -> None:
-    bundle = pure_bundle(tmp_path / "b")
     nodes = [helper.make_node("ReduceMean", ["image"], ["picture"], axes=[1], keepdims=1)]
-    graph = model(nodes, {"image": (3, SIZE, SIZE)}, {"picture": (1, SIZE, SIZE)}, {})
-    onnx.save(graph, str(bundle.path / "models" / "purifier.onnx"))
+    grey = make_purifying(tmp_path / "b", nodes, channels=1)
     with pytest.raises(BundleError, match="'picture' has another shape"):
-        HostChain(seal(bundle.path, purifying(bundle_fields())), "onnxruntime")
+        HostChain(grey, "onnxruntime")
 
 
 def test_it_runs_after_the_segmenter_and_before_the_members(tmp_path: Path) -> None:

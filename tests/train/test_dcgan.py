@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch import nn
 
+from tests.train.paper_tables import passed, rows_of
 from train.models.dcgan import Discriminator, Gan, Generator
 
-GENERATOR = """
+GENERATOR = rows_of("""
 TransConv 256×4×4 4×4 1 0
 TransConv 128×8×8 4×4 2 1
 TransConv 64×16×16 4×4 2 1
@@ -18,8 +19,8 @@ TransConv 32×32×32 4×4 2 1
 TransConv 16×64×64 4×4 2 1
 TransConv 8×128×128 4×4 2 1
 TransConv 3×256×256 4×4 2 1
-"""
-DISCRIMINATOR = """
+""")
+DISCRIMINATOR = rows_of("""
 Conv 16×128×128 4×4 2 1
 Conv 32×64×64 4×4 2 1
 Conv 64×32×32 4×4 2 1
@@ -27,60 +28,53 @@ Conv 128×16×16 4×4 2 1
 Conv 256×8×8 4×4 2 1
 Conv 512×4×4 4×4 2 1
 Conv 1×1×1 4×4 1 0
-"""  # the last but one is printed with stride 1, which makes 7×7 of 8×8
+""")  # the last but one is printed with stride 1, which makes 7×7 of 8×8
 NORM_AND_RELU = ["BatchNorm2d", "ReLU"]
 NORM_AND_LEAKY = ["BatchNorm2d", "LeakyReLU"]
 
 
-def passed(net: nn.Module, given: object) -> tuple[list[str], list[str]]:
-    """The rows of the table, and what stands between them, in the order of the pass."""
+def written(net: nn.Module, given: object) -> tuple[list[str], list[str]]:
+    """The rows of the table, and what stands between them."""
     rows: list[str] = []
     others: list[str] = []
-
-    def note(layer: nn.Module, _: object, made: torch.Tensor) -> None:
+    for layer, size in passed(net, given):
         if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
             what = "Conv" if isinstance(layer, nn.Conv2d) else "TransConv"
-            size = "×".join(map(str, made.shape[1:]))
             kernel = "×".join(map(str, layer.kernel_size))
             rows.append(f"{what} {size} {kernel} {layer.stride[0]} {layer.padding[0]}")
         else:
             others.append(type(layer).__name__)
-
-    for layer in net.modules():
-        if not list(layer.children()):
-            layer.register_forward_hook(note)
-    net(given)
     return rows, others
 
 
 @pytest.mark.parametrize("latent", [10, 100])
 def test_a_generator_is_the_table(latent: int) -> None:
     net = Generator(latent, width=8, size=256, classes=1)
-    rows, others = passed(net, torch.randn(2, latent))
-    assert rows == GENERATOR.strip().splitlines()
+    rows, others = written(net, torch.randn(2, latent))
+    assert rows == GENERATOR
     assert others == NORM_AND_RELU * 6 + ["Tanh"]
 
 
 def test_a_discriminator_is_the_table() -> None:
     net = Discriminator(width=8, size=256, classes=1)
-    rows, others = passed(net, [torch.randn(2, 3, 256, 256)])
-    assert rows == DISCRIMINATOR.strip().splitlines()
+    rows, others = written(net, [torch.randn(2, 3, 256, 256)])
+    assert rows == DISCRIMINATOR
     assert others == NORM_AND_LEAKY * 6 + ["Flatten"]
     assert {m.negative_slope for m in net.modules() if isinstance(m, nn.LeakyReLU)} == {0.2}
 
 
 def test_seven_classes_share_what_table_5_says() -> None:
     net = Gan(latent=100, width=8, size=256, classes=7)
-    shared, _ = passed(net.generator.shared, torch.randn(2, 100, 1, 1))
-    assert shared == GENERATOR.strip().splitlines()[:4]
-    judged, _ = passed(net.discriminator.shared, torch.randn(2, 64, 32, 32))
-    assert judged == DISCRIMINATOR.strip().splitlines()[3:]
+    shared, _ = written(net.generator.shared, torch.randn(2, 100, 1, 1))
+    assert shared == GENERATOR[:4]
+    judged, _ = written(net.discriminator.shared, torch.randn(2, 64, 32, 32))
+    assert judged == DISCRIMINATOR[3:]
     assert len(net.generator.own) == len(net.discriminator.own) == 7
     for own in net.generator.own:
-        assert passed(own, torch.randn(2, 32, 32, 32))[0] == GENERATOR.strip().splitlines()[4:]
+        assert written(own, torch.randn(2, 32, 32, 32))[0] == GENERATOR[4:]
     for own in net.discriminator.own:
-        rows, _ = passed(own, torch.randn(2, 3, 256, 256))
-        assert rows == DISCRIMINATOR.strip().splitlines()[:3]
+        rows, _ = written(own, torch.randn(2, 3, 256, 256))
+        assert rows == DISCRIMINATOR[:3]
 
 
 TABLES = [(10, 1, 3_545_172), (100, 7, 4_229_574)]

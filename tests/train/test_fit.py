@@ -20,9 +20,8 @@ from huggingface_hub import constants
 
 from runtime.errors import UsageError
 from runtime.specs import PreprocessSpec
-from tests.train.tiny import COUNT, SIDE, tiny_recipe, write_data, write_recipe
+from tests.train.tiny import COUNT, SIDE, quick_training, tiny_recipe, write_data, write_recipe
 from train import networks
-from train.data import metrics
 from train.datasets import ViewDataset
 from train.fit import _fetch_weights, command
 from train.recipe import Recipe
@@ -48,11 +47,8 @@ fit.command(sys.argv[1:])
 
 
 @pytest.fixture(scope="module", autouse=True)
-def own_cache_and_few_resamples(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Fingerprints of phantoms have no place in the user's cache; narrow intervals cost time."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        patch.setattr(metrics, "RESAMPLES", 50)
+def quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with quick_training(tmp_path_factory.mktemp("cache")):
         yield
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,8 @@ from click.testing import CliRunner, Result
 from calibration.training_images import TrainingSets
 from export.finished_run import FinishedRun
 from runtime.bundle import Bundle
-from tests.train.test_pipeline import FOLDS, Trainings
-from tests.train.tiny import COUNT, tiny_recipe, write_data, write_recipe
-from train.data import metrics
+from tests.train.stand_in import FOLDS, StandIn
+from tests.train.tiny import COUNT, quick_training, tiny_recipe, write_data, write_recipe
 from train.data.open_dataset import open_dataset
 from train.data.table import Table
 from train.fit import command
@@ -29,10 +29,8 @@ from train.views import load_masks
 
 
 @pytest.fixture(scope="module", autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory) -> object:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        patch.setattr(metrics, "RESAMPLES", 10)
+def quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with quick_training(tmp_path_factory.mktemp("cache")):
         yield
 
 
@@ -58,8 +56,8 @@ def prepare(sets: tuple[Path, Path], out: Path) -> Pipeline:
 def test_it_learns_from_those_and_members_from_these(
     sets: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trainings = Trainings()
-    monkeypatch.setattr(run_module, "train_network", trainings)
+    stand_in = StandIn()
+    monkeypatch.setattr(run_module, "train_network", stand_in)
     pipeline = prepare(sets, tmp_path)
     figures = pipeline.run()
     assert pipeline.segmenting is not None
@@ -68,11 +66,11 @@ def test_it_learns_from_those_and_members_from_these(
     assert {sample.label for sample in taught.table} == {None}
     everyone = set(range(COUNT // 2))
     for fold, name in enumerate(FOLDS):
-        rows, _ = trainings.rows[f"segmenter {name}"]
+        rows = stand_in.shown[f"segmenter {name}"].train.rows
         held = set(np.flatnonzero(taught.folds == fold)) if fold < 2 else set()
         assert set(rows) == everyone - held
-        rows, stop = trainings.rows[f"first {name}"]
-        assert {*rows, *stop} == everyone - set(np.flatnonzero(pipeline.folds == fold))
+        rows = stand_in.shown[f"first {name}"].train.rows
+        assert set(rows) == everyone - set(np.flatnonzero(pipeline.folds == fold))
     # Masks of both: of what is classified to cut it out, of what has masks to be judged by.
     for place in ("masks", "taught_masks"):
         assert load_masks(tmp_path / place, 64).shape == (COUNT // 2, 64, 64)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import shutil
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,70 +17,31 @@ import numpy as np
 import pytest
 import torch
 
-from tests.train.tiny import tiny_recipe, write_data
+from tests.train.stand_in import FOLDS, Run, folds_of, pipeline, runner
+from tests.train.tiny import tiny_recipe
 from train.combiners import combine
-from train.data import metrics
-from train.data.open_dataset import open_dataset
 from train.data.table import Table
-from train.datasets import ViewDataset
 from train.ensemble import fit_ensemble
 from train.models.locally_connected import LocallyConnected
-from train.pipeline import Pipeline
 from train.recipe import Recipe
 from train.stages import run as run_module
-from train.tasks import MemberTask, Task
-from train.trainer import WEIGHTS, Machine, load_network, save_network
+from train.tasks import MemberTask
+from train.trainer import WEIGHTS, Machine, load_network
 
 MARK = (2.0, 0.0, -1.0)  # the bias of fold 1, of fold 2 and of the network that ships
-
-
-class Trainings:
-    """Which rows each network was trained on and stopped by, in the order of training."""
-
-    def __init__(self) -> None:
-        self.rows: dict[str, tuple[list[int], list[int]]] = {}
-
-    def __call__(
-        self, task: Task, train_set: ViewDataset, stop_set: ViewDataset | None, *rest: Any
-    ) -> None:
-        _, folder, _, _, label = rest
-        self.rows[label] = (train_set.rows, stop_set.rows if stop_set else [])
-        if isinstance(task, MemberTask):
-            part = {"0": 0, "1": 1, "final": 2}[folder.name]
-            with torch.no_grad():
-                task.model.head.bias[0] = MARK[part]  # type: ignore[union-attr,index,operator]
-        save_network(task.model, folder / WEIGHTS)
-
-
-@pytest.fixture(scope="module")
-def table(tmp_path_factory: pytest.TempPathFactory) -> Table:
-    return open_dataset(write_data(tmp_path_factory.mktemp("data") / "set"))
-
-
-@pytest.fixture
-def run(
-    table: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[[dict[str, Any]], Trainings]:
-    """Runs a recipe in one folder; gives back what had to be trained for it."""
-
-    def again(fields: dict[str, Any]) -> Trainings:
-        trainings = Trainings()
-        monkeypatch.setattr(run_module, "train_network", trainings)
-        monkeypatch.setattr(metrics, "RESAMPLES", 10)  # intervals are not what is tested here
-        recipe = Recipe.model_validate(fields)
-        Pipeline(recipe, table, folds_of(table), tmp_path / "run", Machine(workers=0)).run()
-        return trainings
-
-    return again
-
-
-Run = Callable[[dict[str, Any]], Trainings]
-FOLDS = ("fold 1", "fold 2", "on all images")
 EVERYTHING = [f"{name} {fold}" for name in ("segmenter", "first", "second") for fold in FOLDS]
 
 
-def folds_of(table: Sequence[object]) -> np.ndarray:
-    return np.arange(len(table)) % 2
+def mark(task: Any, folder: Path) -> None:
+    if isinstance(task, MemberTask):
+        part = {"0": 0, "1": 1, "final": 2}[folder.name]
+        with torch.no_grad():
+            task.model.head.bias[0] = MARK[part]  # type: ignore[union-attr,index,operator]
+
+
+@pytest.fixture
+def run(table: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    return runner(table, tmp_path / "run", monkeypatch, mark)
 
 
 def member_probabilities(run: Path, member: str) -> np.ndarray:
@@ -92,11 +52,12 @@ def member_probabilities(run: Path, member: str) -> np.ndarray:
 
 
 def test_no_network_sees_the_images_it_is_judged_on(run: Run, table: Table) -> None:
-    trained = run(tiny_recipe()).rows
+    trained = run(tiny_recipe())
     assert sorted(trained) == sorted(EVERYTHING)
-    for label, (rows, stop) in trained.items():
-        used = set(rows) | set(stop)
-        assert not set(rows) & set(stop), "early stopping watches images of its own"
+    for label, shown in trained.items():
+        rows, stop = set(shown.train.rows), set(shown.stop.rows if shown.stop else [])
+        used = rows | stop
+        assert not rows & stop, "early stopping watches images of its own"
         assert bool(stop) == label.startswith("second")
         left_out = {"fold 1": {0}, "fold 2": {1}}.get(label.partition(" ")[2], set())
         assert used == {row for row in range(len(table)) if row % 2 not in left_out}
@@ -139,7 +100,7 @@ def test_the_ensemble_of_a_fold_was_not_fitted_on_it(
 def test_a_second_run_trains_nothing(run: Run, tmp_path: Path) -> None:
     run(tiny_recipe())
     files = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if p.is_file()}
-    assert run(tiny_recipe()).rows == {}
+    assert run(tiny_recipe()) == {}
     assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if p.is_file()} == files
 
 
@@ -147,17 +108,17 @@ def test_only_what_depends_on_a_change_is_done_again(run: Run) -> None:
     run(fields := tiny_recipe())
     fields["ensemble"]["epochs"] = 5
     fields["about"] = fields["intended_use"] = "a word is not an input"
-    assert run(fields).rows == {}
+    assert run(fields) == {}
     fields["members"]["first"]["features"] = 8
-    assert set(run(fields).rows) == {f"first {fold}" for fold in FOLDS}
+    assert set(run(fields)) == {f"first {fold}" for fold in FOLDS}
     fields["views"]["lesion"]["margin"] = 0.3
-    assert set(run(fields).rows) == {f"second {fold}" for fold in FOLDS}
+    assert set(run(fields)) == {f"second {fold}" for fold in FOLDS}
     fields["segmenter"]["threshold"] = 0.4  # moves every crop, but no whole frame
-    assert set(run(fields).rows) == {
+    assert set(run(fields)) == {
         f"{name} {fold}" for name in ("segmenter", "second") for fold in FOLDS
     }
     fields["seed"] = 1
-    assert sorted(run(fields).rows) == sorted(EVERYTHING)
+    assert sorted(run(fields)) == sorted(EVERYTHING)
 
 
 def test_a_run_stopped_after_a_change_keeps_no_stamp_of_before(
@@ -170,11 +131,8 @@ def test_a_run_stopped_after_a_change_keeps_no_stamp_of_before(
 
     monkeypatch.setattr(run_module, "train_network", stopped)
     fields["members"]["second"]["features"] = 8
-    changed = Pipeline(
-        Recipe.model_validate(fields), table, folds_of(table), tmp_path / "run", Machine(workers=0)
-    )
     with pytest.raises(KeyboardInterrupt):
-        changed.run()
+        pipeline(fields, table, tmp_path / "run").run()
     stamps = {str(p.parent.relative_to(tmp_path / "run")) for p in tmp_path.rglob("stage.json")}
     assert {"members/first/final", "segmenter/final"} <= stamps
     assert not stamps & {"members/second/0", "members/second/final", "ensemble"}
@@ -211,14 +169,13 @@ def test_first_weights_do_not_depend_on_what_was_trained_before(run: Run, tmp_pa
     whole = {part: first_weights(tmp_path / "run", part) for part in ("0", "1")}
     assert whole["0"] != whole["1"]
     shutil.rmtree(tmp_path / "run" / "members" / "second" / "1")
-    assert set(run(fields).rows) == {"second fold 2"}
+    assert set(run(fields)) == {"second fold 2"}
     assert first_weights(tmp_path / "run", "1") == whole["1"]
 
 
 def test_other_masks_teach_another_segmenter(table: Table, tmp_path: Path) -> None:
     def key(masks: Table) -> str:
-        recipe = Recipe.model_validate(tiny_recipe())
-        made = Pipeline(recipe, masks, folds_of(masks), tmp_path / "run", Machine(workers=0))
+        made = pipeline(tiny_recipe(), masks, tmp_path / "run")
         assert made.segmenting is not None
         return made.segmenting.stage("0").key
 
@@ -233,8 +190,7 @@ def test_what_counts_as_positive_is_an_input_of_a_focal_loss(table: Table, tmp_p
     def inputs(positive: list[str], focal: object) -> object:
         fields = tiny_recipe() | {"positive": positive, "score": positive[0]}
         fields["training"]["focal"] = focal
-        recipe = Recipe.model_validate(fields)
-        made = Pipeline(recipe, table, folds_of(table), tmp_path / "run", Machine(workers=0))
+        made = pipeline(fields, table, tmp_path / "run")
         return made.classifying.inputs("first", "0")
 
     assert inputs(["melanoma"], None) == inputs(["nevus"], None)

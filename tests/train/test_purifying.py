@@ -1,12 +1,11 @@
 """Which pictures purifiers learn from, who makes which, and what members are shown of them.
 
-With a stand-in for the training itself. It saves each purifier so that it paints one colour, which
+With a stand-in for the training itself. Each purifier is saved so that it paints one colour, which
 says whose it is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,23 +18,15 @@ from torch.utils.data import ConcatDataset
 from runtime.lesion import find_lesion
 from runtime.preprocess import resample
 from runtime.purify import purify
-from tests.train.tiny import SIDE, tiny_recipe, write_data
-from train.data import metrics
-from train.data.open_dataset import open_dataset
+from tests.train.stand_in import FOLDS, Run, pipeline, runner
+from tests.train.tiny import SIDE, tiny_recipe
 from train.data.table import Table
 from train.datasets import ViewDataset
 from train.models.purification import PurificationNet
-from train.pipeline import Pipeline
-from train.recipe import Recipe
-from train.stages import run as run_module
 from train.stages.segmenting import Segmenting
-from train.trainer import WEIGHTS, Machine, save_network
 
 GREY = {"0": 0.2, "1": 0.4, "final": 0.9}
-FOLDS = ("fold 1", "fold 2", "on all images")
 MODEL = {"method": "model", "width": 2, "training": {"epochs": 1, "late_epochs": 1, "batch": 4}}
-Trainings = dict[str, Any]
-Run = Callable[[dict[str, Any]], Trainings]
 
 
 def fields(method: str = "classical", at: str = "training") -> dict[str, Any]:
@@ -50,39 +41,20 @@ def fields(method: str = "classical", at: str = "training") -> dict[str, Any]:
     return made | {"purify_at": at}
 
 
-@pytest.fixture(scope="module")
-def table(tmp_path_factory: pytest.TempPathFactory) -> Table:
-    return open_dataset(write_data(tmp_path_factory.mktemp("data") / "set"))
+def paint(task: Any, folder: Path) -> None:
+    if isinstance(task.model, PurificationNet):
+        part = folder.name if folder.name in GREY else folder.parent.name
+        with torch.no_grad():
+            task.model.last.conv.weight[:] = 0
+            task.model.last.conv.bias[:] = GREY[part]
 
 
 @pytest.fixture
 def run(table: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs a recipe in one folder; gives back what had to be trained for it, and on what."""
-
-    def again(recipe: dict[str, Any]) -> Trainings:
-        trained: Trainings = {}
-
-        def stand_in(task: Any, train_set: Any, stop_set: Any, *rest: Any) -> None:
-            _, folder, _, _, label = rest
-            trained[label] = train_set
-            if isinstance(task.model, PurificationNet):
-                part = folder.name if folder.name in GREY else folder.parent.name
-                with torch.no_grad():
-                    task.model.last.conv.weight[:] = 0
-                    task.model.last.conv.bias[:] = GREY[part]
-            save_network(task.model, folder / WEIGHTS)
-
-        monkeypatch.setattr(run_module, "train_network", stand_in)
-        # An untrained segmenter's masks are anything: the experts' stand in for them.
-        experts = property(lambda segmenting: segmenting.expert_masks)
-        monkeypatch.setattr(Segmenting, "masks", experts)
-        monkeypatch.setattr(metrics, "RESAMPLES", 10)
-        folds = np.arange(len(table)) % 2
-        made = Recipe.model_validate(recipe)
-        Pipeline(made, table, folds, tmp_path / "run", Machine(workers=0)).run()
-        return trained
-
-    return again
+    # An untrained segmenter's masks are anything: the experts' stand in for them.
+    experts = property(lambda segmenting: segmenting.expert_masks)
+    monkeypatch.setattr(Segmenting, "masks", experts)
+    return runner(table, tmp_path / "run", monkeypatch, paint)
 
 
 def forms(data: Any) -> tuple[ViewDataset, ViewDataset]:
@@ -113,7 +85,7 @@ def test_copies_of_what_the_classical_method_changes(
     run: Run, table: Table, tmp_path: Path
 ) -> None:
     trained = run(fields())
-    first, copies = forms(trained["first fold 1"])
+    first, copies = forms(trained["first fold 1"].train)
     changed = {
         row
         for row in range(len(table))
@@ -133,8 +105,8 @@ def test_copies_of_what_the_classical_method_changes(
 
 def test_always_is_the_other_way_round_for_who_looks_at_it(run: Run, table: Table) -> None:
     trained = run(fields(at="always"))
-    first, copies = forms(trained["first on all images"])
-    pure, raw = forms(trained["second on all images"])
+    first, copies = forms(trained["first on all images"].train)
+    pure, raw = forms(trained["second on all images"].train)
     assert set(raw.rows) < set(copies.rows), "what lies beside the lesion changes no crop of it"
     same = [r for r in range(len(table)) if np.array_equal(pure.pixels[r], raw.pixels[r])]
     assert not set(same) & set(raw.rows)
@@ -147,22 +119,22 @@ def test_a_network_purifies_what_it_has_not_seen(run: Run, table: Table, tmp_pat
     trained = run(fields("model", "always"))
     for fold, part in enumerate(FOLDS[:2]):
         for later in ("", ", later"):
-            rows = trained[f"purifier {part}{later}"].rows
+            rows = trained[f"purifier {part}{later}"].train.rows
             assert set(rows) == {row for row in range(len(table)) if row % 2 != fold}
-    assert set(trained["purifier on all images"].rows) == set(range(len(table)))
-    pure, raw = forms(trained["second on all images"])
+    assert set(trained["purifier on all images"].train.rows) == set(range(len(table)))
+    pure, raw = forms(trained["second on all images"].train)
     assert set(pure.rows) == set(raw.rows) == set(range(len(table)))
     for row in range(len(table)):
         maker = str(row % 2)  # the one of its own fold, not the one that ships
         assert (pure.pixels[row] == round(255 * GREY[maker])).all()
         assert (raw.pixels[row] != pure.pixels[row]).any()
-    first, copies = forms(trained["first on all images"])
+    first, copies = forms(trained["first on all images"].train)
     assert (copies.pixels[0] == round(255 * GREY["0"])).all()
     np.testing.assert_array_equal(first.pixels[0], at_size(frame_of(table, 0)))
 
 
 def test_pairs_are_before_and_after(run: Run, table: Table, tmp_path: Path) -> None:
-    pairs = run(fields("model", "always"))["purifier fold 1"].pairs
+    pairs = run(fields("model", "always"))["purifier fold 1"].train.pairs
     for row in range(len(table)):
         np.testing.assert_array_equal(pairs.before[row], at_size(frame_of(table, row)))
         after = at_size(purified(table, tmp_path / "run", row))
@@ -204,7 +176,7 @@ def test_without_a_segmenter(run: Run, table: Table) -> None:
     alone = fields() | {"segmenter": None, "ensemble": None}
     alone["views"] = {"whole": {"area": "frame"}}
     alone["members"] = {"first": alone["members"]["first"]}
-    _, copies = forms(run(alone)["first fold 1"])
+    _, copies = forms(run(alone)["first fold 1"].train)
     for row in copies.rows:
         pure = purify(frame_of(table, row)).picture
         np.testing.assert_array_equal(copies.pixels[row], at_size(pure))
@@ -217,10 +189,7 @@ def test_a_network_learns_and_the_rest_follows(
     recipe = fields("model", "always") | {"segmenter": None, "ensemble": None}
     recipe["views"] = {"whole": {"source": "purified"}}
     recipe["members"] = {"first": recipe["members"]["first"]}
-    made = Recipe.model_validate(recipe)
-    folds = np.arange(len(table)) % 2
-    machine = Machine(accelerator="cpu", workers=0)
-    figures = Pipeline(made, table, folds, tmp_path / "run", machine).run()
+    figures = pipeline(recipe, table, tmp_path / "run").run()
     assert "no --weights vgg16=FILE" in capsys.readouterr().err
     assert figures["auc"]["all"]["images"] == len(table)
     painted = np.load(tmp_path / "run" / "purified" / "painted" / "pixels.npy")

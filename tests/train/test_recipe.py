@@ -186,6 +186,7 @@ def bhardwaj() -> dict[str, Any]:
     """Three members without SE whose features are averaged, and a machine on them."""
     fields = tiny_recipe()
     member = {"view": "whole", "size": [64, 64], "se_width": None, "features": 16}
+    mobilenet = {"backbone": "mobilenetv2_050", "options": {"depth_multiplier": 0.1}}
     return fields | {
         "classes": ["melanoma", "not_melanoma"],
         "segmenter": None,
@@ -193,7 +194,7 @@ def bhardwaj() -> dict[str, Any]:
         "training": fields["training"] | {"schedule": "cyclical", "class_weights": "balanced"},
         "members": {
             "inception": {**member, "backbone": "resnet10t"},
-            "mobilenet": {**member, "backbone": "mobilenetv2_050"},
+            "mobilenet": {**member, **mobilenet},
             "deep_cnn": {**member, "backbone": "grouped_alexnet", "options": {"share": 0.1}},
         },
         "ensemble": {"kind": "svm"},

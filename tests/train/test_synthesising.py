@@ -1,12 +1,8 @@
-"""Which images a generator sees, what becomes of its pictures, and when it is asked again.
-
-With a stand-in for the training itself, which notes the data sets and saves the network as it is.
-"""
+"""Which images a generator sees, what becomes of its pictures, and when it is asked again."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +12,13 @@ from torch.utils.data import ConcatDataset
 
 from runtime.errors import DermedgeError, UsageError
 from runtime.preprocess import resample
-from tests.train.tiny import tiny_recipe, write_data
-from train.data import metrics
-from train.data.open_dataset import open_dataset
+from tests.train.stand_in import FOLDS, Run, Trainings, runner
+from tests.train.tiny import tiny_recipe
 from train.data.table import Table
-from train.pipeline import Pipeline
-from train.recipe import Recipe
-from train.stages import run as run_module
 from train.stages import synthesising
 from train.synthesis.adversaries import SideBySide
-from train.tasks import Trained
-from train.trainer import WEIGHTS, Machine, save_network
 
 MELANOMA, KERATOSIS, NEVUS = 0, 1, 2
-FOLDS = ("fold 1", "fold 2", "on all images")
-Trainings = dict[str, tuple[Any, Any]]
-Run = Callable[[dict[str, Any]], Trainings]
 
 
 def fields(**synthetic: Any) -> dict[str, Any]:
@@ -49,30 +36,9 @@ def fields(**synthetic: Any) -> dict[str, Any]:
     return made | {"synthetic": gan | {"training": {"epochs": 1}} | synthetic}
 
 
-@pytest.fixture(scope="module")
-def table(tmp_path_factory: pytest.TempPathFactory) -> Table:
-    return open_dataset(write_data(tmp_path_factory.mktemp("data") / "set"))
-
-
 @pytest.fixture
 def run(table: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs a recipe in one folder; gives back what had to be trained for it, and on what."""
-
-    def again(recipe: dict[str, Any]) -> Trainings:
-        trained: Trainings = {}
-
-        def stand_in(task: Trained, train_set: Any, stop_set: Any, *rest: Any) -> None:
-            trained[rest[4]] = (train_set, stop_set)
-            save_network(task.model, rest[1] / WEIGHTS)
-
-        monkeypatch.setattr(run_module, "train_network", stand_in)
-        monkeypatch.setattr(metrics, "RESAMPLES", 10)
-        folds = np.arange(len(table)) % 2
-        made = Recipe.model_validate(recipe)
-        Pipeline(made, table, folds, tmp_path / "run", Machine(workers=0)).run()
-        return trained
-
-    return again
+    return runner(table, tmp_path / "run", monkeypatch)
 
 
 def rows_of(data: SideBySide) -> list[list[int]]:
@@ -94,7 +60,7 @@ def test_coupled_ones_see_every_class(run: Run, table: Table) -> None:
     trained = run(fields(kind="coupled_dcgan"))
     labels = [label for label in trained if label.startswith("pictures")]
     assert labels == [f"pictures of {', '.join(table.classes)} {fold}" for fold in FOLDS]
-    (one, *_) = (rows_of(trained[label][0]) for label in labels)
+    (one, *_) = (rows_of(trained[label].train) for label in labels)
     rows = np.arange(len(table))
     assert one == [rows[(rows % 2 != 0) & (table.targets == code)].tolist() for code in range(3)]
 
@@ -125,7 +91,7 @@ def test_members_are_trained_on_both(run: Run, table: Table, tmp_path: Path) -> 
     kept = np.load(tmp_path / "run" / "synthetic" / "0" / "pictures" / "pictures.npy")
     assert kept.shape == (7, 32, 32, 3)
     np.testing.assert_array_equal(made.pixels[4], np.rint(resample(kept[4], 64, 64)))
-    assert run_without(fields(), run)["first fold 1"][0].rows == real.rows
+    assert run_without(fields(), run)["first fold 1"].train.rows == real.rows
 
 
 def run_without(recipe: dict[str, Any], run: Run) -> Trainings:

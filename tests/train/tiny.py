@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
+from train.data import metrics
 from train.phantoms import write_phantoms
 
 SIDE = 64
@@ -56,3 +60,12 @@ def write_recipe(file: Path, fields: dict[str, Any]) -> Path:
 def write_data(folder: Path) -> Path:
     write_phantoms(folder, count=COUNT, size=SIDE, seed=3)
     return folder
+
+
+@contextmanager
+def quick_training(cache: Path) -> Iterator[None]:
+    """Narrow intervals cost time; fingerprints of phantoms have no place in the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(cache))
+        patch.setattr(metrics, "RESAMPLES", 50)
+        yield

@@ -18,7 +18,7 @@ from calibration.evaluate import command
 from calibration.skin.palette import palette
 from calibration.tones import command as tones
 from runtime.bundle_files import LoadedBundle
-from tests.bundle_factory import bundle_fields, make_bundle
+from tests.bundle_factory import bundle_fields, make_bundle, without_segmenter
 from tests.calibration.skin.drawn import SHAPE, mask, skin
 
 TONES = ("K", "K", "N", "N", "N", "R") * 3
@@ -47,14 +47,11 @@ def run(bundle: LoadedBundle, data: Path, out: Path, *more: object) -> tuple[str
     return done.output, json.loads((out / "evaluation.json").read_text())
 
 
-def without_segmenter() -> dict[str, Any]:
-    fields = bundle_fields()
-    fields["chain"]["segment"] = None
-    fields["views"]["crop"] = {}
-    return fields
+def blind() -> dict[str, Any]:
+    return without_segmenter(bundle_fields())
 
 
-@pytest.mark.parametrize("fields", [bundle_fields, without_segmenter])
+@pytest.mark.parametrize("fields", [bundle_fields, blind])
 def test_measured_on_the_pictures(fields: Any, data: Path, tmp_path: Path) -> None:
     """With the bundle's outline, or where it has no segmenter by the masks of the data set."""
     bundle = make_bundle(tmp_path / "B", fields())
@@ -88,7 +85,7 @@ def test_known_from_how_the_picture_was_made(data: Path, tmp_path: Path) -> None
     made = tmp_path / "toned"
     done = CliRunner().invoke(tones, ["--data", str(data), "--out", str(made)])
     assert done.exit_code == 0, done.output
-    bundle = make_bundle(tmp_path / "B", without_segmenter())
+    bundle = make_bundle(tmp_path / "B", blind())
     _, found = run(bundle, made, tmp_path / "out", "--tones", "--map", "nevus=nevus")
     assert found["tones"]["known"] == {"made": len(TONES), "measured": 0, "unknown": 0}
     manifest = json.loads((made / "tones.json").read_text())
@@ -104,7 +101,7 @@ def test_what_has_no_skin_in_sight_is_unknown(tmp_path: Path) -> None:
         rows.append([f"p{row}.png", "melanoma" if row % 2 else "nevus", ""])
     with (tmp_path / "labels.csv").open("w", newline="") as file:
         csv.writer(file).writerows(rows)
-    bundle = make_bundle(tmp_path / "B", without_segmenter())
+    bundle = make_bundle(tmp_path / "B", blind())
     output, found = run(bundle, tmp_path / "labels.csv", tmp_path / "out", "--tones")
     assert found["tones"]["known"] == {"made": 0, "measured": 0, "unknown": 6}
     assert "cannot be told of 6" in " ".join(output.split())

@@ -19,7 +19,7 @@ from calibration.tones import command
 from runtime.errors import InputError
 from runtime.lesion import Lesion, clean_mask, find_lesion
 from runtime.preprocess import Image
-from tests.bundle_factory import bundle_fields, make_bundle
+from tests.bundle_factory import bundle_fields, make_bundle, without_segmenter
 from tests.train.tiny import COUNT, write_data
 from train.data.isic2020_folder import picture_file
 from train.data.open_dataset import open_dataset
@@ -127,10 +127,7 @@ def test_what_cannot_be_set_on_skin(data: Path, made: Path, tmp_path: Path) -> N
     filled = tones("--data", data, "--out", made)
     assert filled.exit_code == 2
     assert "is there already" in filled.output
-    fields = bundle_fields()
-    fields["chain"]["segment"] = None
-    fields["views"]["crop"] = {}
-    blind = make_bundle(tmp_path / "blind", fields)
+    blind = make_bundle(tmp_path / "blind", without_segmenter(bundle_fields()))
     refused = tones("--data", data, "--out", tmp_path / "out", "--bundle", blind.path)
     assert refused.exit_code == 2
     assert "no segmenter" in refused.output

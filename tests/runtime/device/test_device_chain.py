@@ -25,13 +25,13 @@ from runtime.device.opened import OpenedBundle
 from runtime.errors import BundleError
 from runtime.host_chain import HostChain
 from tests.bundle_factory import (
-    SIZE,
     bundle_fields,
     explaining,
     make_bundle,
-    model,
+    make_purifying,
     picture,
     purifying,
+    without_segmenter,
     write_models,
 )
 from tests.runtime.device.simulated_gpu import Maker, SimulatedGpu
@@ -156,7 +156,7 @@ def whole_and_crop() -> dict[str, Any]:
 
 
 def without_lesion() -> dict[str, Any]:
-    return changed(segment=None) | {"views": {"whole": {}, "crop": {}}}
+    return without_segmenter(bundle_fields())
 
 
 def of_logits() -> dict[str, Any]:
@@ -195,10 +195,7 @@ def purified_and_black() -> dict[str, Any]:
 
 def purified_without_lesion() -> dict[str, Any]:
     """And a member that need not wait for the picture."""
-    fields = purified()
-    fields["views"] = {"whole": {}, "crop": {}, "pure": {"source": "purified"}}
-    fields["chain"]["segment"] = None
-    return fields
+    return without_segmenter(purified())
 
 
 def seven_channels() -> dict[str, Any]:
@@ -367,15 +364,12 @@ def test_a_heat_map_of_what_was_painted(gpu: SimulatedGpu, tmp_path: Path) -> No
 
 def test_a_picture_that_is_none_is_that_frames_error(gpu: SimulatedGpu, tmp_path: Path) -> None:
     """What is dark divides by nothing; a frame beside it that is not dark is judged."""
-    bundle = make_bundle(tmp_path / "bundle", purified())
     nodes = [
         onnx.helper.make_node("GlobalMaxPool", ["image"], ["lightest"]),
         onnx.helper.make_node("Div", ["lightest", "lightest"], ["one"]),
         onnx.helper.make_node("Mul", ["image", "one"], ["picture"]),
     ]
-    graph = model(nodes, {"image": (3, SIZE, SIZE)}, {"picture": (3, SIZE, SIZE)}, {})
-    onnx.save(graph, str(bundle.path / "models" / "purifier.onnx"))
-    bundle = seal(bundle.path, purified())
+    bundle = make_purifying(tmp_path / "bundle", nodes)
     frames = [picture(), np.zeros((40, 40, 3), np.uint8)]
     with on_device(bundle, batch=2) as chain:
         for _ in range(2):
