@@ -106,6 +106,20 @@ def mean_of_members(members: int, classes: int) -> onnx.ModelProto:
     return model(nodes, {"members": (members, classes)}, {"probabilities": (classes,)}, {})
 
 
+def told_mean(members: int, metadata: int) -> onnx.ModelProto:
+    """The members' mean, moved by what is known of the patient."""
+    nodes = [
+        helper.make_node("ReduceMean", ["members"], ["mean"], axes=[1], keepdims=0),
+        helper.make_node("Gemm", ["metadata", "weights"], ["moved"]),
+        helper.make_node("Add", ["mean", "moved"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
+    ]
+    count = len(CLASSES)
+    weights = np.linspace(-1, 1, metadata * count, dtype=np.float32).reshape(metadata, count)
+    given = {"members": (members, count), "metadata": (metadata,)}
+    return model(nodes, given, {"probabilities": (count,)}, {"weights": weights})
+
+
 def model(
     nodes: list[onnx.NodeProto],
     inputs: dict[str, tuple[int, ...]],

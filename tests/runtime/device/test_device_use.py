@@ -29,6 +29,7 @@ from tests.bundle_factory import (
     make_bundle,
     member,
     picture,
+    told_mean,
     write_models,
 )
 from tests.runtime.device.simulated_gpu import Maker, SimulatedGpu
@@ -123,14 +124,17 @@ def test_what_is_unreadable_does_not_wait_for_a_batch(gpu: SimulatedGpu, tmp_pat
         judged.close()
 
 
-def test_one_frames_metadata_is_no_other_frames_matter(gpu: SimulatedGpu, tmp_path: Path) -> None:
+@pytest.mark.parametrize("told", ["member_a", "ensemble"])
+def test_one_frames_metadata_is_no_other_frames_matter(
+    gpu: SimulatedGpu, told: str, tmp_path: Path
+) -> None:
     fields = bundle_fields()
     age = {"kind": "number", "name": "age", "low": 0, "high": 100}
     fields["chain"]["metadata"] = {"fields": [age]}
-    fields["models"]["member_a"]["inputs"].append({"kind": "metadata", "name": "metadata"})
+    fields["models"][told]["inputs"].append({"kind": "metadata", "name": "metadata"})
     write_models(tmp_path / "bundle")
-    graph = member(WEIGHTS["member_a"], metadata=2)
-    onnx.save(graph, str(tmp_path / "bundle" / "models" / "member_a.onnx"))
+    graph = member(WEIGHTS[told], metadata=2) if told in WEIGHTS else told_mean(len(WEIGHTS), 2)
+    onnx.save(graph, str(tmp_path / "bundle" / "models" / f"{told}.onnx"))
     bundle = seal(tmp_path / "bundle", fields)
     write_plans(bundle, batch=3)
     rows = [{"age": 20}, {"age": "old"}, {"age": 80}]
