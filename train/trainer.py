@@ -26,7 +26,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from runtime.errors import UsageError
-from train.recipe_parts.training import Course
+from train.recipe_parts.training import Course, Training
 from train.tasks import Trained
 
 WEIGHTS = "weights.safetensors"
@@ -34,7 +34,8 @@ WEIGHTS = "weights.safetensors"
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What the command line says about the hardware; no result depends on it but by rounding."""
+    """What the command line says about the hardware. Results depend on it by rounding; on the number
+    of devices a little more, as each weighs the classes of its own part of a batch."""
 
     accelerator: str = "auto"
     devices: int = 1
@@ -83,8 +84,8 @@ def train_network(
         callbacks.append(
             EarlyStopping(f"stop_{training.choice}", patience=training.patience, mode=best_is)
         )
-    if training.averages is not None:
-        callbacks.append(EMAWeightAveraging(decay=training.averages))
+    if isinstance(training, Training) and training.ema is not None:
+        callbacks.append(EMAWeightAveraging(decay=training.ema))
     last = folder / "last.ckpt"
     batch = _batch_a_process(training.batch, len(train_set), machine.devices)  # type: ignore[arg-type]
     with _quiet(), _stopped_by_keyboard():
@@ -103,10 +104,11 @@ def train_network(
             _loader(stop_set, training.batch, 0, shuffle=False) if stop_set else None,
             ckpt_path=str(last) if last.exists() else None,  # tensors and numbers, no pickles
         )
+    # From the file, also where it is the last epoch's: what a running mean is of is in the network,
+    # and the mean itself in the file alone, after a kill behind the last epoch.
     best = folder / "best.ckpt"
-    if best.exists():
-        state = torch.load(best, map_location="cpu", weights_only=True)["state_dict"]
-        task.load_state_dict(state)
+    kept = torch.load(best if best.exists() else last, map_location="cpu", weights_only=True)
+    task.load_state_dict(kept["state_dict"])
     save_network(task.model, folder / WEIGHTS)
     for checkpoint in folder.glob("*.ckpt"):
         checkpoint.unlink()
@@ -124,6 +126,7 @@ def _trainer(machine: Machine, **settings: Any) -> lightning.Trainer:
             accelerator=machine.accelerator,
             devices=machine.devices,
             strategy="ddp_spawn" if machine.devices > 1 else "auto",
+            sync_batchnorm=machine.devices > 1 and machine.device == "cuda",  # a GPU's alone
             precision=machine.lightning_precision(),
             enable_model_summary=False,
             **settings,
@@ -137,9 +140,9 @@ def _trainer(machine: Machine, **settings: Any) -> lightning.Trainer:
 
 
 def _batch_a_process(batch: int, images: int, processes: int) -> int:
-    """A step is of as many images as the recipe says, however many processes share it; but one
-    image alone would upset batch normalisation, and a process that gets fewer images than its part
-    of a batch would drop them all, and train nothing."""
+    """A step is of as many images as the recipe says, however many processes share it, but for what
+    does not divide. One image alone would upset batch normalisation, and a process that gets fewer
+    images than its part of a batch would drop them all, and train nothing."""
     part = max(batch // processes, min(batch, 2))
     return max(min(part, images // processes), 1)
 

@@ -55,6 +55,7 @@ def test_what_is_known_helps_and_what_is_not_costs_nothing_else(classes: int) ->
         np.testing.assert_allclose(each.sum(axis=1), 1, rtol=1e-5)
     assert second(said, targets) > second(alone, targets) + 0.03
     assert second(withheld, targets) == pytest.approx(second(alone, targets), abs=0.01)
+    np.testing.assert_allclose(withheld.mean(axis=0), alone.mean(axis=0), atol=0.02)
 
 
 def test_that_an_age_is_missing_says_nothing() -> None:
@@ -62,9 +63,24 @@ def test_that_an_age_is_missing_says_nothing() -> None:
     members, targets, known = patients()
     known[targets == 0] = NOTHING
     net = fit_logistic(members, targets, known, NOTHING, HOW)
+    blind = fit_logistic(members, targets, known[:, :0], NOTHING[:0], HOW)
     unknown = combine(net, members, np.tile(NOTHING, (len(known), 1)))
-    shares = np.bincount(targets) / len(targets)
-    assert unknown.mean(axis=0)[0] < shares[0] + 0.12  # and not all that are unknown
+    alone = combine(blind, members)
+    np.testing.assert_allclose(unknown.mean(axis=0), alone.mean(axis=0), atol=0.02)
+    assert np.abs(unknown - alone).max() < 0.1
+
+
+@pytest.mark.parametrize("there", [(0, 1), (0, 2), (1,)])
+def test_a_part_may_lack_a_class(there: tuple[int, ...]) -> None:
+    members, targets, known = patients()
+    some = np.isin(targets, there)
+    net = fit_logistic(members[some], targets[some], known[some], NOTHING, HOW)
+    said = combine(net, members[some], known[some])
+    np.testing.assert_allclose(said.sum(axis=1), 1, rtol=1e-5)
+    absent = [code for code in range(3) if code not in there]
+    assert said[:, absent].max() < 1e-3
+    if len(there) == 2:
+        assert (said.argmax(axis=1) == targets[some]).mean() > 0.8
 
 
 def test_each_part_is_fitted_on_what_it_may_know() -> None:

@@ -142,14 +142,15 @@ def test_a_killed_training_goes_on_behind_its_best_epoch(tmp_path: Path) -> None
     assert epochs_in(tmp_path / "log-2") == [4, 5]
 
 
-def test_a_training_killed_before_its_weights_were_saved(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ema", [None, 0.8])
+def test_a_training_killed_before_its_weights_were_saved(ema: float | None, tmp_path: Path) -> None:
     """The last epoch is done and only the last file is missing: nothing is trained again."""
-    training = Training(epochs=2, batch=4)
+    training, longer = (Training(epochs=epochs, batch=4, rate=1e-2, ema=ema) for epochs in (2, 3))
     one = task(training)
     fit(one, training, tmp_path / "whole")
-    other = task(Training(epochs=3, batch=4), killed_at=2)
+    other = task(longer, killed_at=2)
     with pytest.raises(RuntimeError, match="killed"):
-        fit(other, Training(epochs=3, batch=4), tmp_path / "killed")
+        fit(other, longer, tmp_path / "killed")
     kept = torch.load(tmp_path / "killed" / "last.ckpt", weights_only=True)
     assert kept["epoch"] == 1
     fit(task(training), training, tmp_path / "killed")

@@ -59,11 +59,6 @@ class Course(Spec):
         """Whether a part of the training images is set aside to see how it goes."""
         return self.choice is not None
 
-    @property
-    def averages(self) -> float | None:
-        """How much of the running mean of all weights each step leaves; null: there is none."""
-        return None
-
 
 class Training(Course):
     """Of a network that is told what is right."""
@@ -84,10 +79,6 @@ class Training(Course):
     @property
     def choice(self) -> Choice | None:
         return self.choose or super().choice
-
-    @property
-    def averages(self) -> float | None:
-        return self.ema
 
     @property
     def watches(self) -> bool:
