@@ -32,9 +32,9 @@ Examples:
 REPORT gets report.html, evaluation.json, predictions.csv (one line an image) and pictures/; with
 --tones also tones.csv, and what is found and missed on skin of each tone. The bundle of a fold is
 evaluated on the images it held out. --folds pools several, each image judged by the fold that has
-not seen it. Images that a bundle was trained on, or that show the same patient, lesion or picture
-as one of those, are refused, and named in REPORT/overlaps.csv. Labels that the bundle has no class
-for are listed apart.
+not seen it. Where the bundle's training set is among the data (give it as --data too), images that
+it was trained on, or that show the same patient, lesion or picture as one of those, are refused,
+and named in REPORT/overlaps.csv. Labels that the bundle has no class for are listed apart.
 Figures are of a data set. It is decision support, not a diagnosis.
 """
 
@@ -60,17 +60,16 @@ Figures are of a data set. It is decision support, not a diagnosis.
     help="What the bundle calls a label of the data.",
 )
 @click.option("--backend", default="auto", show_default=True, help="The engine, or auto.")
-@click.option("--all-images", is_flag=True, help="Of a fold's bundle, training images too.")
+@click.option(
+    "--all-images",
+    is_flag=True,
+    help="Also images that the bundle was trained on, or that tie to some, with a warning.",
+)
 @click.option(
     "--copies/--no-copies",
     default=True,
     show_default=True,
     help="Look for images that show the same picture.",
-)
-@click.option(
-    "--overlapping",
-    is_flag=True,
-    help="Measure even where images are training images of the bundle, or tie to some.",
 )
 @click.option("--tones", is_flag=True, help="Figures by tone of the skin, too: eighteen of them.")
 @click.option("--predictions-only", is_flag=True, help="Write predictions.csv and no figures.")
@@ -85,7 +84,6 @@ def command(
     backend: str,
     all_images: bool,
     copies: bool,
-    overlapping: bool,
     tones: bool,
     predictions_only: bool,
 ) -> None:
@@ -115,7 +113,8 @@ def command(
     if not predictions_only:
         store = Fingerprints(default_cache()) if copies else None
         leaks = find_leaks(opened, selection, [one.spec for one in bundles], store)
-        if not overlapping:
+        leaks.name(out / OVERLAPS)
+        if not all_images:
             leaks.refuse(len(selection.table), out / OVERLAPS)
     judged = _judge(bundles, selection, chosen)
     told = _told(judged, data) if tones and not predictions_only else None

@@ -34,8 +34,8 @@ WEIGHTS = "weights.safetensors"
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What the command line says about the hardware. Results depend on it by rounding; on the number
-    of devices a little more, as each weighs the classes of its own part of a batch."""
+    """What the command line says about the hardware. Results depend on it by rounding alone, but
+    for the number of devices: each weighs the classes of its own part of a batch."""
 
     accelerator: str = "auto"
     devices: int = 1

@@ -65,19 +65,24 @@ class Leaks:
         seen = [Overlap("id", name, name, TRAINED_ON) for name in self.trained_on or ()]
         return (*seen, *(self.copies or ()))
 
+    def name(self, file: Path) -> None:
+        """All of them, in a file that is there only if there are some."""
+        if self.overlaps:
+            write_whole(file, _as_csv(self.overlaps))
+        else:
+            file.unlink(missing_ok=True)
+
     def refuse(self, count: int, file: Path) -> None:
-        """Nothing is measured on images that the networks know, unless that is asked for; which
-        they are is written to `file`."""
+        """Nothing is measured on images that the networks know, unless that is asked for."""
         if not self.overlaps:
             return
-        write_whole(file, _as_csv(self.overlaps))
         first = ", ".join(dict.fromkeys(one.a_id for one in self.overlaps[:FIRST]))
         raise UsageError(
             "These images overlap with those that the bundle was trained on.",
             got=f"{len(self.trained_on or ()):,} training images among {count:,}, and "
             f"{len(self.copies or ()):,} ties of others to training images; first {first}",
             expected="images of patients that the networks have not seen",
-            remedy=f"{file} names them all: leave them out, or give --overlapping to measure on "
+            remedy=f"{file} names them all: leave them out, or give --all-images to measure on "
             "them all the same, with a warning in every report",
         )
 

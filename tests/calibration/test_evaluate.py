@@ -209,7 +209,7 @@ def test_training_images_are_shouted_about_everywhere(data: Path, tmp_path: Path
     assert "24 training images among 24" in refused.output
     assert not (tmp_path / "out" / "predictions.csv").exists(), "refused before it is judged"
     assert len((tmp_path / "out" / "overlaps.csv").read_text().splitlines()) == 25
-    done, found = run(known, data, tmp_path / "out", "--overlapping")
+    done, found = run(known, data, tmp_path / "out", "--all-images")
     assert "WARNING: All 24 images are TRAINING IMAGES" in " ".join(done.output.split())
     assert found["leakage"]["trained_on"] == 24
     assert "TRAINING IMAGES" in found["warnings"][0]

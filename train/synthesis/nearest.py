@@ -1,8 +1,9 @@
 """Whether a generator has learnt its training images by heart: how near each picture is to one.
 
 Bisla et al. take the image with the smallest mean squared error, over pixels from 0 to 1. That
-alone says little: a smooth picture is near to many. A copy is near to one and far from all others,
-which is how Carlini et al. (2023) tell what a model has kept of its training images.
+alone says little: a smooth picture is near to many. A copy is near to one, or to a few of the same
+lesion, and far from all others: as Carlini et al. (2023) do, the error is compared with the mean of
+those to the next nearest images.
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ import numpy.typing as npt
 from train.views import Bytes
 
 BATCH = 64  # pictures of 256 × 256 as floats, on either side: 50 MB
-NEAR = 0.25  # of the error to the next image: half as far away from one as from any other
+NEXT = 10  # images behind the nearest: more than there are pictures of one lesion
+NEAR = 0.25  # of their mean error: half as far away
 
 
 @dataclass(frozen=True, slots=True)
 class Nearest:
-    """Of each picture, the row of its nearest image, and the mean squared errors to that one and
-    to the one that is next."""
+    """Of each picture, the row of its nearest image, the mean squared error to that one, and the
+    mean of those to the next."""
 
     rows: npt.NDArray[np.int64]
     errors: npt.NDArray[np.float64]
@@ -46,14 +48,15 @@ class Nearest:
 
     @property
     def copies(self) -> npt.NDArray[np.bool_]:
-        """Pictures that are near to one training image and to no other."""
+        """Pictures that are nearer to one training image than to most of its neighbours."""
         return self.exact | (self.errors < NEAR * self.next_errors)
 
 
 def nearest(made: Bytes, images: Bytes, rows: Sequence[int]) -> Nearest:
     """Among the images of `rows`, at least two."""
-    best = np.full((len(made), 2), np.inf, np.float32)
-    found = np.zeros((len(made), 2), np.int64)
+    count = min(1 + NEXT, len(rows))
+    best = np.full((len(made), count), np.inf, np.float32)
+    found = np.zeros((len(made), count), np.int64)
     for start in range(0, len(rows), BATCH):
         near = np.asarray(rows[start : start + BATCH])
         others = _flat(images[near])
@@ -62,15 +65,15 @@ def nearest(made: Bytes, images: Bytes, rows: Sequence[int]) -> Nearest:
             errors = _errors(_flat(made[here]), others)
             known = np.concatenate([best[here], errors], axis=1)
             whose = np.concatenate([found[here], np.broadcast_to(near, errors.shape)], axis=1)
-            nearer = np.argsort(known, axis=1, kind="stable")[:, :2]
+            nearer = np.argsort(known, axis=1, kind="stable")[:, :count]
             best[here] = np.take_along_axis(known, nearer, axis=1)
             found[here] = np.take_along_axis(whose, nearer, axis=1)
     # Once more from the difference itself: products of sums are not exact enough to say "equal".
     pairs = zip(made, found, strict=True)
-    exact = np.array([[_error(picture, images[row]) for row in two] for picture, two in pairs])
-    first_of = exact.argmin(axis=1)
-    everyone = np.arange(len(made))
-    return Nearest(found[everyone, first_of], exact.min(axis=1), exact.max(axis=1))
+    exact = np.array([[_error(picture, images[row]) for row in few] for picture, few in pairs])
+    nearest_of = found[np.arange(len(made)), exact.argmin(axis=1)]
+    exact.sort(axis=1)
+    return Nearest(nearest_of, exact[:, 0], exact[:, 1:].mean(axis=1))
 
 
 def _flat(pictures: Bytes) -> npt.NDArray[np.float32]:

@@ -190,9 +190,10 @@ def test_a_copy_of_a_training_image_under_another_name_is_found(tmp_path: Path) 
     assert leaks.copies is not None
     assert "copy" in {overlap.a_id for overlap in leaks.copies}
     assert "ties between" in leaks.warnings(2)[0]
+    leaks.name(tmp_path / "overlaps.csv")
     with pytest.raises(UsageError) as caught:
         leaks.refuse(2, tmp_path / "overlaps.csv")
-    assert "--overlapping" in str(caught.value.remedy)
+    assert "--all-images" in str(caught.value.remedy)
     with (tmp_path / "overlaps.csv").open(encoding="utf-8") as text:
         named = list(csv.DictReader(text))
     assert {"image": "copy", "training image": "i0"}.items() <= named[0].items()
