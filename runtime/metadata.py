@@ -53,6 +53,22 @@ class CategoryField(Spec):
     kind: Literal["category"] = "category"
     name: str
     categories: Annotated[tuple[str, ...], Field(min_length=1)]
+    includes: dict[str, tuple[str, ...]] = {}  # finer words that count as a category
+
+    @model_validator(mode="after")
+    def _includes_are_of_categories(self) -> CategoryField:
+        for name in self.includes:
+            if name not in self.categories:
+                raise ValueError(f"{self.name}: includes has {name!r}, which is no category")
+        for word in self.words:
+            if self.words.count(word) > 1:
+                raise ValueError(f"{self.name}: {word!r} counts as more than one category")
+        return self
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """All that it understands."""
+        return (*self.categories, *(word for finer in self.includes.values() for word in finer))
 
     @property
     def width(self) -> int:
@@ -60,10 +76,12 @@ class CategoryField(Spec):
 
     def encode(self, value: object) -> list[float]:
         places = [0.0] * self.width
+        broader = {word: name for name, words in self.includes.items() for word in words}
+        known = broader.get(str(value), value)
         if value is None:
             places[-1] = 1.0
-        elif value in self.categories:
-            places[self.categories.index(str(value))] = 1.0
+        elif known in self.categories:
+            places[self.categories.index(str(known))] = 1.0
         else:
             raise InputError(
                 f"{self.name} has a value the bundle does not know",

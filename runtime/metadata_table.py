@@ -134,7 +134,7 @@ def _value(text: str, name: str, spec: MetadataSpec | None) -> object:
         return None
     found = next((item for item in spec.fields if item.name == name), None) if spec else None
     if found is not None and found.kind == "category":
-        return next((c for c in found.categories if c.lower() == text.lower()), text)
+        return next((word for word in found.words if word.lower() == text.lower()), text)
     try:
         return float(text)
     except ValueError:

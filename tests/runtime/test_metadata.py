@@ -75,3 +75,14 @@ def test_there_is_a_field_and_it_has_categories() -> None:
         MetadataSpec(fields=())
     with pytest.raises(ValidationError):
         CategoryField(name="sex", categories=())
+
+
+def test_a_finer_word_counts_as_its_category() -> None:
+    site = CategoryField(name="site", categories=("torso", "ear"), includes={"torso": ("back",)})
+    assert site.encode("back") == site.encode("torso") == [1, 0, 0]
+    assert site.words == ("torso", "ear", "back")
+    with pytest.raises(InputError, match="does not know"):
+        site.encode("chest")
+    for wrong in ({"nose": ("tip",)}, {"torso": ("ear",)}, {"torso": ("back", "back")}):
+        with pytest.raises(ValidationError):
+            CategoryField(name="site", categories=("torso", "ear"), includes=wrong)

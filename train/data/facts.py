@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from train.data.artefacts import ARTEFACTS, Artefacts
 from train.data.reader import BadRow, Row
-from train.data.sites import site_of
 
 SEXES = {"m": "male", "male": "male", "f": "female", "female": "female"}
 OLDEST = 120
@@ -31,12 +30,13 @@ class Facts:
 def facts_of(row: Row, columns: Mapping[str, str]) -> Facts:
     """`columns` says which column holds which fact; what is empty or unknown is None."""
     told = {fact: row.get(column) for fact, column in columns.items()}
+    site = told.get("site")
     return Facts(
         patient=told.get("patient"),
         lesion=told.get("lesion"),
         age=age_of(told.get("age")),
         sex=sex_of(told.get("sex")),
-        site=site_of(told.get("site")),
+        site=None if site is None else site.lower(),
         source=told.get("source"),
     )
 

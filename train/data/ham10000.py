@@ -4,7 +4,7 @@
     HAM10000_metadata[.csv]    lesion_id,image_id,dx,dx_type,age,sex,localization[,dataset]
     HAM10000_segmentations_lesion_tschandl/ISIC_0024306_segmentation.png
 
-Copies hold a part twice, or all images in one folder.
+Copies hold a part twice, or all images in one folder. Its site is finer than the ISIC sets'.
 """
 
 from __future__ import annotations

@@ -20,7 +20,6 @@ from runtime.errors import UsageError
 from train.data.artefacts import ARTEFACTS, NOTHING_KNOWN
 from train.data.facts import age_of, artefacts_of, sex_of
 from train.data.reader import BadRow, Format, Problems, Row, header_of, read_rows
-from train.data.sites import site_of
 from train.data.table import Sample, Table
 from train.data.vocabulary import as_one_of
 
@@ -113,7 +112,7 @@ def _sample(source: Path, row: Row, problems: Problems) -> Sample | None:
         lesion=row.get("lesion"),
         age=_collected(lambda: age_of(row.get("age")), None, row, problems),
         sex=_collected(lambda: sex_of(row.get("sex")), None, row, problems),
-        site=site_of(row.get("site")),
+        site=row.get("site"),
         source=row.get("source"),
         artefacts=_collected(lambda: artefacts_of(row), NOTHING_KNOWN, row, problems),
     )

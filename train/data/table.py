@@ -37,7 +37,7 @@ class Sample:
     lesion: str | None = None
     age: float | None = None
     sex: str | None = None
-    site: str | None = None  # train/data/sites.py has the words
+    site: str | None = None  # in the publisher's words, which differ between publishers
     source: str | None = None  # the clinic or the part of the collection that it is from
     artefacts: Artefacts = NOTHING_KNOWN
 

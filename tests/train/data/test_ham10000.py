@@ -19,7 +19,7 @@ def test_reads_both_parts_with_lesions_masks_and_sources(tmp_path: Path) -> None
     assert [s.image.parent.name[-1] for s in found] == ["1", "1", "2"]
     assert found[0].lesion == found[2].lesion == "HAM_0000550"
     assert [(s.age, s.sex, s.site, s.source) for s in found[:2]] == [
-        (45.0, "male", "torso", "vidir_molemax"),
+        (45.0, "male", "trunk", "vidir_molemax"),
         (None, None, None, "rosendahl"),
     ]
     assert all(s.mask is not None and s.split == "" for s in found)

@@ -20,7 +20,7 @@ def test_reads_classes_lesions_and_facts(tmp_path: Path) -> None:
     assert found.ids[:3] == ("ISIC_0000000", "ISIC_0000001_downsampled", "ISIC_0053453")
     assert found.labels[:3] == ("nevus", "melanoma", "actinic_keratosis")
     assert [(s.age, s.sex, s.site, s.lesion) for s in found[:3]] == [
-        (55.0, "female", "torso", None),
+        (55.0, "female", "anterior torso", None),
         (None, None, None, None),
         (30.0, "male", "head/neck", "BCN_0000550"),
     ]

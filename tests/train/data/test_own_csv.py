@@ -41,7 +41,7 @@ def test_all_columns(folder: Path) -> None:
     )
     assert first.mask == folder / "masks/a.png"
     assert (first.patient, first.lesion, first.age) == ("p1", "l1", 54.0)
-    assert (first.sex, first.site) == ("female", "torso")
+    assert (first.sex, first.site) == ("female", "back")
     assert (second.mask, second.age, second.sex, second.split) == (None, None, None, "")
 
 

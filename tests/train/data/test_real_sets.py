@@ -9,7 +9,8 @@ import pytest
 from train.data.artefacts import NOTHING_KNOWN
 from train.data.open_dataset import open_dataset
 from train.data.splits import make_groups
-from train.data.table import Table
+from train.data.table import Table, metadata
+from train.recipe_files import load_recipe
 
 
 def there(folder: Path) -> Path:
@@ -92,3 +93,10 @@ def test_artefacts_of_isic2017(real_data: Path) -> None:
     assert len(known) == 1921
     assert all(None not in (s.artefacts.hair, s.artefacts.ink) for s in known)
     assert table.warnings == ()
+
+
+def test_zoome_knows_the_sites_of_every_set(real_data: Path, isic2020: Table) -> None:
+    told = load_recipe("zoome").metadata
+    assert told is not None
+    for sample in (*open_dataset(there(real_data / "ham10000")), *isic2020):
+        assert told.encode(metadata(sample)).shape == (1, told.width)
