@@ -205,11 +205,15 @@ def _making(spec: Bundle, command: str, run: FinishedRun | None) -> Iterator[str
 
 def _start(run: FinishedRun) -> str:
     files = run.data.get("start", {}).get("weights", {})
-    told = []
-    for name in backbones(run.recipe):
-        sha = f", SHA-256 `{files[name]}`" if name in files else ""
-        told.append(f"{name} {starts_from(run.recipe, files, name)}{sha}")
+    own = backbones(run.recipe)
+    starts = {name: f"{name} {starts_from(run.recipe, files, name)}" for name in own}
+    starts |= {name: f"{name}, which judges, from a file" for name in files if name not in own}
+    told = [f"{start}{_sha_of(files.get(name))}" for name, start in starts.items()]
     return "; ".join([*told, "all else from random weights"])
+
+
+def _sha_of(sha: str | None) -> str:
+    return f", SHA-256 `{sha}`" if sha else ""
 
 
 def _parity(findings: Sequence[Finding], truth: str) -> Iterator[str]:

@@ -113,8 +113,9 @@ class FinishedRun:
 def _go_on(folder: Path) -> str:
     """`reproduce` trains no networks that ship, and leaves the rest to this as well."""
     return (
-        f"dermedge train --recipe {folder / 'recipe.json'} --out {folder}, with the --data and "
-        "--weights that it was begun with; what is done is not trained again"
+        f"dermedge train --recipe {folder / 'recipe.json'} --out {folder}, with the --data, "
+        "--masks, --weights and --split that it was begun with: what is done is then not trained "
+        "again"
     )
 
 

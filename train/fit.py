@@ -134,6 +134,7 @@ def _describe(
     from train.networks import start_of
     from train.stage import write_json
 
+    _refuse_another_split(out, split)
     try:
         out.mkdir(parents=True, exist_ok=True)
         write_json(out / "recipe.json", json.loads(recipe.model_dump_json()))
@@ -174,6 +175,21 @@ def _describe(
             )
         )
     return folds
+
+
+def _refuse_another_split(out: Path, split: str) -> None:
+    """Other folds would drop every network that is trained here, and mostly by mistake."""
+    try:
+        before = json.loads((out / "data.json").read_text(encoding="utf-8"))["split"]
+    except (OSError, ValueError, KeyError):
+        return
+    if before != split:
+        raise UsageError(
+            "The folder holds a run whose images are dealt to the folds in another way.",
+            got=f"--split {split}",
+            expected=f"--split {before}",
+            remedy="give that, or another --out",
+        )
 
 
 def _facts_of(table: Table) -> dict[str, Any]:

@@ -327,3 +327,15 @@ def test_options_that_cannot_be(more: list[str], said: str, data: Path, tmp_path
     assert said in result.stderr
     assert "Traceback" not in result.output
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_a_run_keeps_its_way_of_dealing_images(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    out.mkdir()
+    (out / "data.json").write_text('{"split": "paper"}', encoding="utf-8")
+    recipe = write_recipe(tmp_path / "tiny.yaml", tiny_recipe())
+    words = ["--recipe", recipe, "--data", write_data(tmp_path / "data"), "--out", out]
+    refused = CliRunner().invoke(command, list(map(str, words)))
+    assert refused.exit_code == 2
+    assert "--split paper" in refused.output

@@ -33,6 +33,15 @@ def test_what_lies_on_skin_covers_some_of_it(shape: tuple[int, int]) -> None:
         np.testing.assert_array_equal(after, occlude(before, 1.0, np.random.default_rng(seed)))
 
 
+def test_what_a_view_has_made_black_stays_so() -> None:
+    image = skin()
+    image[:, :40] = 0
+    for seed in range(5):
+        after = occlude(image, 1.0, np.random.default_rng(seed))
+        assert not after[:, :40].any()
+        assert np.abs(after - image)[:, 40:].max() > 5
+
+
 def test_it_is_as_frequent_as_asked_for() -> None:
     rng = np.random.default_rng(0)
     untouched = sum(np.allclose(occlude(skin(), 0.2, rng), skin()) for _ in range(300))

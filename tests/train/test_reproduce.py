@@ -11,16 +11,19 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import torch
 import yaml
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runtime.preprocess import to_tensor
 from tests.train.test_recipe import bhardwaj, zoome
-from tests.train.tiny import tiny_recipe, write_data
+from tests.train.tiny import SIDE, tiny_recipe, write_data
 from train import reproduce
 from train.fit import command as train
-from train.networks import starts_from
+from train.models.visual_backprop import VisualBackProp
+from train.networks import build_member, member_preprocess, starts_from
 from train.pipeline import Pipeline
 from train.recipe_files import parse_recipe
 from train.reproducing.costs import COSTS, costs
@@ -42,7 +45,7 @@ from train.reproducing.said import Flags, Said, said_by, youden
 from train.reproducing.segmented import SEGMENTED, segmented
 from train.reproducing.tables import PaperTable, Row, printed
 from train.stages.classifying import PURIFICATION
-from train.trainer import WEIGHTS
+from train.trainer import WEIGHTS, load_network
 
 
 @given(st.lists(st.tuples(st.integers(0, 20), st.booleans()), min_size=2, max_size=60))
@@ -250,14 +253,16 @@ def test_where_networks_look_is_drawn(tmp_path: Path, monkeypatch: pytest.Monkey
     one = tiny_recipe() | {"segmenter": None, "ensemble": None}
     one["views"] = {"whole": {"area": "frame"}}
     one["members"] = {"first": one["members"]["first"]}
-    other = one | {
-        "name": "other",
-        "members": {"first": one["members"]["first"] | {"size": [96, 64]}},
-    }
+    wide = one["members"]["first"] | {"size": [96, 64]}
+    other = one | {"name": "other", "members": {"first": wide}}
     rows = (Row("one", ("",), {}), Row("other", ("other",), {}))
-    asked(
-        monkeypatch, {"": one, "other": other}, PaperTable("Table", ("auc",), pooled(by_area), rows)
-    )
+    runs: list[Pipeline] = []
+
+    def caught(pipelines: Sequence[Pipeline], *_: Any) -> dict[str, str]:
+        runs.extend(pipelines)
+        return {}
+
+    asked(monkeypatch, {"": one, "other": other}, PaperTable("Table", (), caught, rows))
     monkeypatch.setitem(FIGURES, "zoome", (PaperFigure("looks", "Where they look", rows),))
     _, said = reproduced(tmp_path)
     assert "Where they look: " in said
@@ -266,6 +271,16 @@ def test_where_networks_look_is_drawn(tmp_path: Path, monkeypatch: pytest.Monkey
     height, width = drawn.shape[:2]
     assert width > height > 400
     assert drawn.std() > 20, "not a blank page"
+    run = runs[0]
+    chosen = np.array([0, 5, 9, 14])
+    seen, heats = run.classifying.looks("first", chosen)
+    for row, picture, heat in zip(chosen, seen, heats, strict=True):
+        fold = str(run.folds[row])
+        weights = tmp_path / "out" / "tiny" / "members" / "first" / fold / WEIGHTS
+        net = load_network(build_member(run.recipe, "first"), weights)
+        tensor = torch.from_numpy(to_tensor(picture, member_preprocess(run.recipe, "first")))
+        expected = VisualBackProp(net, (SIDE, SIDE))(tensor)[2]
+        np.testing.assert_allclose(heat, expected[0, 0].detach().numpy(), atol=1e-5)
 
 
 def test_the_images_of_a_figure_are_picked_by_nobody() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from train.networks import starts_from
+from train.networks import encoder_name, starts_from
 from train.pipeline import Pipeline
 from train.recipe_parts.purifiers import ModelPurifier
 from train.recipe_parts.training import Course, Training
@@ -39,8 +39,10 @@ def _parts_before(run: Pipeline) -> Iterator[str]:
     """What works before the classifiers, or for their training."""
     recipe = run.recipe
     if (segmenter := recipe.segmenter) is not None:
+        encoder = encoder_name(recipe)
+        start = f", {starts_from(recipe, run.machine.weights, encoder)}" if encoder else ""
         yield (
-            f"masks by {segmenter.network.described} at {_size(segmenter.size)}, "
+            f"masks by {segmenter.network.described} at {_size(segmenter.size)}{start}, "
             f"{_course(segmenter.training)}"
         )
     if isinstance(recipe.purifier, ModelPurifier):

@@ -61,6 +61,7 @@ def said_by(pipeline: Pipeline, row: Row) -> Said:
     recipe, table = pipeline.recipe, pipeline.table
     predictions, decided = pipeline.combining.predictions(), None
     if row.without:
+        assert len(recipe.members) == 1, "what joins several would have to be asked again"
         probabilities = pipeline.classifying.out_of_fold(row.without)[:, 0]
     elif row.system == TOGETHER:
         probabilities = predictions.ensemble

@@ -88,8 +88,7 @@ class Classifying:
 
     def _known_but(self, without: Sequence[str]) -> npt.NDArray[np.float32]:
         told = self.run.recipe.metadata
-        if told is None:
-            return np.zeros((len(self.run.table), 0), np.float32)
+        assert told is not None
         known = (metadata(sample) for sample in self.run.table)
         rows = [{k: v for k, v in row.items() if k not in without} for row in known]
         return np.concatenate([told.encode(row) for row in rows])

@@ -50,14 +50,16 @@ class Combining:
     @property
     def _known(self) -> Floats:
         """What it is told of each patient."""
-        known = self.classifying.everything_known.astype(np.float64)
-        return known[:, : combiner_told(self.run.recipe)]
+        if not combiner_told(self.run.recipe):
+            return np.zeros((len(self.run.table), 0))
+        return self.classifying.everything_known.astype(np.float64)
 
     @property
     def _nothing(self) -> Floats:
         metadata = self.run.recipe.metadata
-        empty = np.zeros(0) if metadata is None else metadata.encode({})[0].astype(np.float64)
-        return empty[: combiner_told(self.run.recipe)]
+        if metadata is None or not combiner_told(self.run.recipe):
+            return np.zeros(0)
+        return metadata.encode({})[0].astype(np.float64)
 
     def _told_inputs(self) -> dict[str, Any]:
         """Only where it is told of patients: what others depend on stays as it was."""
