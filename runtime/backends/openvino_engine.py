@@ -115,7 +115,7 @@ def _settings(threads: int | None) -> dict[str, object]:
         "INFERENCE_PRECISION_HINT": "f32",
         "PERFORMANCE_HINT": "LATENCY",
     }
-    if not _multiplies_signed_bytes():
+    if not multiplies_signed_bytes():
         settings["LP_TRANSFORMS_MODE"] = "NO"
     if threads is not None:
         settings["INFERENCE_NUM_THREADS"] = threads
@@ -124,7 +124,7 @@ def _settings(threads: int | None) -> dict[str, object]:
     return settings
 
 
-def _multiplies_signed_bytes() -> bool:
+def multiplies_signed_bytes() -> bool:
     """Whether 8-bit files are left to OpenVINO's 8-bit kernels. Their activations are signed, as
     TensorRT wants them, and on x86 only AMX multiplies signed bytes as they are. On an AMD EPYC
     with AVX-512 VNNI and without AMX these kernels (OpenVINO 2026.4.1) drew wrong masks. There the

@@ -122,11 +122,12 @@ class Combining:
             said = dict.fromkeys(parts, members)
         none = np.zeros(0, np.int64)
         unseen = {part: none if part == FINAL else run.unseen(part) for part in parts}
-        material = Material(said, unseen, run.table.targets, self._known, self._nothing)
+        known = self._known
+        material = Material(said, unseen, run.table.targets, known, self._nothing)
         together = np.zeros(members[:, 0].shape)
         for part, net in fit_combiners(run.recipe, material).items():
             (folder / part).mkdir(exist_ok=True)
             save_network(net, folder / part / WEIGHTS)
             rows = unseen[part]
-            together[rows] = combine(net, said[part][rows], self._known[rows])
+            together[rows] = combine(net, said[part][rows], known[rows])
         return together
