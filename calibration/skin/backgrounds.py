@@ -26,6 +26,6 @@ def set_on(tone: Tone, frame: Image, lesion: Lesion) -> Image:
 def draw_tones(label: str, seed: int) -> Iterator[Tone]:
     """For one image of the class after the other, without end: at random, yet each tone as often as
     any other, but for what does not divide. A tone must not tell the class."""
-    rng = np.random.default_rng([seed, *label.encode()])
+    rng, tones = np.random.default_rng([seed, *label.encode()]), palette()
     while True:
-        yield from (palette()[place] for place in rng.permutation(len(palette())))
+        yield from (tones[place] for place in rng.permutation(len(tones)))
