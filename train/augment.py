@@ -45,18 +45,21 @@ def warp(image: Pixels, matrix: Floats, *, nearest: bool = False) -> Pixels:
 
 
 def recolour(image: Pixels | Floats, how: Augmentation, rng: np.random.Generator) -> Floats:
-    """Tint, brightness, contrast and saturation, as lamps and cameras vary; in 0…255 floats."""
-    out = np.asarray(image, np.float32)
+    """Tint, brightness, contrast and saturation, as lamps and cameras vary; in 0…255 floats.
+
+    Each is linear in a pixel's channels, so all of them are one matrix, and one pass.
+    """
     gain = (
         1.0
         + rng.uniform(-how.brightness, how.brightness)
         + rng.uniform(-how.tint, how.tint, size=3)
     )
     contrast = 1.0 + rng.uniform(-how.contrast, how.contrast)
-    if how.saturation:
-        grey = out.mean(axis=2, keepdims=True)
-        out = grey + (out - grey) * np.float32(1.0 + rng.uniform(-how.saturation, how.saturation))
-    middle = out.mean(axis=(0, 1))
-    out = (out - middle) * np.float32(contrast) + middle
-    out *= gain.astype(np.float32)
-    return np.clip(out, 0, 255)
+    colour = 1.0 + (rng.uniform(-how.saturation, how.saturation) if how.saturation else 0.0)
+    from_grey = colour * np.eye(3) + (1.0 - colour) / 3.0
+    pixels = np.asarray(image, np.float32)
+    middle = from_grey @ np.array(cv2.mean(pixels)[:3])
+    linear = gain[:, None] * contrast * from_grey
+    offset = gain * (1.0 - contrast) * middle
+    changed = cv2.transform(pixels, np.column_stack([linear, offset]).astype(np.float32))
+    return np.clip(changed, 0, 255, out=changed).astype(np.float32, copy=False)

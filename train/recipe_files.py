@@ -86,8 +86,12 @@ def _varied(fields: Any, variant: str, where: str) -> Any:
                 remedy="name one of them behind the slash, or leave slash and variant out",
             )
         varied = _merged(varied, variants[name]) | {"name": f"{varied.get('name', '')}-{name}"}
-    members = varied.get("members") or {}  # a variant takes one out by a null
-    return varied | {"members": {name: own for name, own in members.items() if own is not None}}
+    # A variant takes a member or a view out by a null.
+    return varied | {part: _without_nulls(varied.get(part) or {}) for part in ("members", "views")}
+
+
+def _without_nulls(named: dict[str, Any]) -> dict[str, Any]:
+    return {name: own for name, own in named.items() if own is not None}
 
 
 def _merged(fields: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:

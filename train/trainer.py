@@ -52,8 +52,9 @@ class Machine:
             return self.precision
         if self.device == "cuda":
             return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
-        # On a CPU bfloat16 is faster only where there are matrix tiles for it.
-        return "bf16-mixed" if torch.cpu._is_amx_tile_supported() else "32-true"
+        # Elsewhere a CPU emulates bfloat16, more slowly than it computes with 32 bits.
+        multiplies_it = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+        return "bf16-mixed" if multiplies_it else "32-true"
 
 
 def train_network(
