@@ -68,7 +68,7 @@ def test_edges_members_differ_and_its_last_step_is_told_of_the_patient() -> None
     assert combiner_told(recipe) == 5  # age and sex, each with a place for unknown
     assert combiner_told(load_recipe("edge/not_told")) == 0
     one = load_recipe("edge/one+no_ema")
-    assert (list(one.members), one.ensemble, one.training.ema) == (["lesion"], None, None)
+    assert (list(one.members), one.ensemble, one.training.ema) == (["whole"], None, None)
 
 
 def test_a_member_may_be_trained_in_a_way_of_its_own() -> None:
