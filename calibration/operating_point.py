@@ -1,4 +1,5 @@
-"""`dermedge operate`: temperature and threshold, from out-of-fold predictions into the bundle."""
+"""`dermedge operate`: temperature, threshold and limits of abstention, from predictions of images
+that the networks have not seen, into the bundle."""
 
 from __future__ import annotations
 
@@ -9,38 +10,43 @@ import click
 
 from runtime.command import Number, Verb
 from runtime.errors import UsageError
+from train.data.data_option import optional_data_option
 
 if TYPE_CHECKING:
-    from calibration.predictions import Predictions
-    from calibration.threshold import Flags, Threshold
+    from calibration.held_out import Evidence
     from runtime.bundle_files import LoadedBundle
 
 EPILOG = """\b
 Examples:
   dermedge operate --bundle B --predictions run/oof.csv
-  dermedge operate --bundle B --predictions run/oof.csv --sensitivity 0.9
+  dermedge operate --bundle B --predictions run/oof.csv --sensitivity 0.9 --prevalence 0.03
+  dermedge operate --bundle B8 --folds Q0 Q1 Q2 --data isic2017 --coverage 0.95
+  dermedge operate --bundle Q0 --folds Q1 Q2 --data isic2017 --coverage 0.95
   dermedge operate --bundle B --predictions run/oof.csv --dry-run
 
 The predictions must be out of fold: of images that the networks that made them were not trained
-on. A score at or above the threshold is a referral. It is decision support, not a diagnosis.
+on. --predictions takes those that training left, by float networks on a computer. --folds asks
+the bundles of a run's folds, made as this one was: then the threshold is one for the precision
+that ships, and limits of abstention can be fitted too, for a share of real lesions that is to be
+decided. A score at or above the threshold is a referral. It is decision support, not a diagnosis.
 """
+PATH = click.Path(path_type=Path)
 
 
 @click.command(cls=Verb, epilog=EPILOG)
 @click.option(
     "--bundle",
-    "folder",
+    "bundles",
     required=True,
-    type=click.Path(path_type=Path),
-    help="The bundle that temperature and threshold are written into.",
+    multiple=True,
+    type=PATH,
+    help="The bundle that it is written into. Again: one that is to decide alike, as what "
+    "it was quantized from has to for the gate.",
 )
-@click.option(
-    "--predictions",
-    "file",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="Out-of-fold predictions: oof.csv of the run.",
-)
+@click.option("--predictions", "file", type=PATH, help="Out-of-fold predictions: a run's oof.csv.")
+@click.option("--folds", multiple=True, type=PATH, help="Instead: bundles of a run's folds.")
+@click.argument("more", nargs=-1, type=PATH, metavar="[FOLD]...")
+@optional_data_option
 @click.option(
     "--sensitivity",
     default=0.95,
@@ -48,18 +54,48 @@ on. A score at or above the threshold is a referral. It is decision support, not
     type=Number(0.5, 0.999),
     help="The share of positives to be referred.",
 )
+@click.option(
+    "--coverage",
+    type=Number(0.5, 1.0),
+    help="With --folds: the share of real lesions to be decided; the others abstain.",
+)
+@click.option(
+    "--prevalence",
+    type=Number(0, 1, min_open=True, max_open=True),
+    help="Your clinic's share of positives, to say what a referral is worth there.",
+)
+@click.option("--backend", default="auto", show_default=True, help="With --folds: the engine.")
 @click.option("--dry-run", is_flag=True, help="Show the operating point, change nothing.")
-def command(folder: Path, file: Path, sensitivity: float, dry_run: bool) -> None:
+def command(
+    bundles: tuple[Path, ...], file: Path | None, folds: tuple[Path, ...], more: tuple[Path, ...],
+    data: tuple[Path, ...], sensitivity: float, coverage: float | None, prevalence: float | None,
+    backend: str, dry_run: bool,
+) -> None:  # fmt: skip
     """Fit the temperature, and the threshold for a wanted sensitivity with its interval."""
-    from calibration.predictions import read_predictions
-    from calibration.temperature import fit_temperature
-    from calibration.threshold import choose_threshold
+    from calibration.operating import decide, show, write
     from runtime.bundle_files import load_bundle
-    from runtime.decision import temper
 
-    bundle = load_bundle(folder)
+    _require_one_way(file, folds, data, coverage)
+    opened = [load_bundle(path) for path in bundles]
+    twins = [load_bundle(path) for path in (*folds, *more)]
+    evidence = (
+        _read(file, opened[0]) if file is not None else _asked(opened[0], twins, data, backend)
+    )
+    decision = decide(opened[0].spec, evidence, sensitivity, coverage)
+    show(decision, prevalence)
+    for bundle in () if dry_run else opened:
+        write(bundle, decision)
+    click.echo(
+        "Nothing was changed." if dry_run else f"Written into {', '.join(map(str, bundles))}."
+    )
+
+
+def _read(file: Path, bundle: LoadedBundle) -> Evidence:
+    """A fold's bundle is judged on its held-out images, so nothing may be fitted on them."""
+    from calibration.held_out import Evidence
+    from calibration.predictions import read_predictions
+
     spec = bundle.spec
-    # A fold's bundle is judged on its held-out images, so nothing may be fitted on them.
     predictions = read_predictions(file, spec.classes).without(spec.provenance.held_out)
     if not predictions.ids:
         raise UsageError(
@@ -67,70 +103,44 @@ def command(folder: Path, file: Path, sensitivity: float, dry_run: bool) -> None
             got=f"{file}, of which the bundle holds every image out",
             remedy="Use the predictions of the run that the bundle was exported from.",
         )
-    temperature = round(fit_temperature(predictions.probabilities, predictions.targets), 4)
-    tempered = temper(predictions.probabilities, temperature)
-    scores = tempered[:, spec.classes.index(spec.decision.score)]
-    positive = _positive(predictions, spec.positive)
-    folds = len(set(predictions.folds.tolist()))
-    origin = f"out of fold, {folds} folds, {len(predictions.ids)} images"
-    chosen = choose_threshold(scores, positive, predictions.folds, sensitivity, origin)
-    if not dry_run:
-        _write(bundle, temperature, chosen)
-    _show(predictions, temperature, chosen, positive, spec.classes.index(spec.decision.score))
-    click.echo("Nothing was changed." if dry_run else f"Written into {folder}.")
+    return Evidence(predictions, None)
 
 
-def _positive(predictions: Predictions, names: tuple[str, ...]) -> Flags:
-    import numpy as np
+def _asked(
+    bundle: LoadedBundle, folds: list[LoadedBundle], data: tuple[Path, ...], backend: str
+) -> Evidence:
+    from calibration.gating.evidence import open_data
+    from calibration.gating.screen import progress
+    from calibration.held_out import images, judge_held_out, others
+    from runtime.backends.registry import choose_backend
 
-    return np.isin(predictions.targets, [predictions.classes.index(name) for name in names])
-
-
-def _write(bundle: LoadedBundle, temperature: float, chosen: Threshold) -> None:
-    from runtime.bundle_files import fields_of, seal
-
-    fields = fields_of(bundle)
-    fields["decision"] |= {
-        "temperature": temperature,
-        "threshold": chosen.value,
-        "threshold_interval": chosen.interval.model_dump(),
-        "operating_point": chosen.point.model_dump(),
-    }
-    seal(bundle.path, fields)
+    known = open_data(data, bundle.spec.classes, {}, None)
+    backend = choose_backend(backend)
+    asked = others(folds, bundle, backend)
+    with progress(images(asked, known)) as on_each:
+        return judge_held_out(asked, known, backend, on_each)
 
 
-def _show(
-    predictions: Predictions, temperature: float, chosen: Threshold, positive: Flags, place: int
+def _require_one_way(
+    file: Path | None, folds: tuple[Path, ...], data: tuple[Path, ...], coverage: float | None
 ) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    from calibration.temperature import calibration_error, negative_log_likelihood
-    from runtime.decision import temper
-
-    tempered = temper(predictions.probabilities, temperature)
-    before, after = (
-        (
-            negative_log_likelihood(values, predictions.targets),
-            calibration_error(values[:, place], positive),
+    if (file is None) == (not folds):
+        raise UsageError(
+            "An operating point is fitted on predictions, or on what bundles of folds say.",
+            got="both" if folds else "neither",
+            expected="--predictions run/oof.csv, or --folds Q0 Q1 Q2 --data DIR",
         )
-        for values in (predictions.probabilities, tempered)
-    )
-    point = chosen.point
-    grid = Table(title="Operating point", title_justify="left", show_header=False)
-    grid.add_row("temperature", f"{temperature:g}")
-    grid.add_row("log-likelihood loss", f"{before[0]:.4f} before, {after[0]:.4f} after")
-    grid.add_row("calibration error of the score", f"{before[1]:.4f} before, {after[1]:.4f} after")
-    interval = chosen.interval
-    grid.add_row("threshold", f"{chosen.value:.4f} ({interval.low:.4f}–{interval.high:.4f})")
-    for name in ("sensitivity", "specificity"):
-        span = getattr(point, f"{name}_interval")
-        count = point.positives if name == "sensitivity" else point.negatives
-        grid.add_row(
-            f"{name}, folds crossed",
-            f"{getattr(point, name):.3f} ({span.low:.3f}–{span.high:.3f}), n = {count}",
+    if folds and not data:
+        raise UsageError(
+            "Bundles of folds are asked about the images that were kept from them.",
+            expected="--folds Q0 Q1 Q2 --data DIR, the data set that the run was trained on",
         )
-    Console().print(grid)
+    if coverage is not None and not folds:
+        raise UsageError(
+            "Limits of abstention are fitted on what a whole chain measures.",
+            got="--coverage with --predictions, which hold probabilities alone",
+            expected="--coverage with --folds Q0 Q1 Q2 --data DIR",
+        )
 
 
 if __name__ == "__main__":

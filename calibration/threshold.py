@@ -25,9 +25,15 @@ class Threshold:
 
 
 def threshold_for(scores: Doubles, positive: Flags, sensitivity: float) -> float:
-    """The highest threshold at which at least this share of the positives is referred."""
+    """The highest threshold that refers at least this share of the positives that are to come.
+
+    A new positive's score is as likely to fall into each of the n + 1 gaps between those known, so
+    it is that share of n + 1 that has to lie above. A threshold that just refers the share of the n
+    known ones falls short on new ones, the more so the fewer there are.
+    """
     descending = np.sort(scores[positive])[::-1]
-    needed = max(ceil(sensitivity * len(descending) - 1e-9), 1)
+    needed = max(ceil(sensitivity * (len(descending) + 1) - 1e-9), 1)
+    needed = min(needed, len(descending))
     # The record holds the score and the threshold as JSON; rounding down keeps ">=" true of both.
     lowest = float(descending[needed - 1])
     rounded = floor(lowest * 1e6) / 1e6
@@ -44,12 +50,7 @@ def choose_threshold(
     """
     _enough(int(positive.sum()), int((~positive).sum()), sensitivity)
     value = threshold_for(scores, positive, sensitivity)
-    referred = np.zeros(len(scores), dtype=bool)
-    for fold in np.unique(folds):
-        here = folds == fold
-        elsewhere = ~here if (positive & ~here).any() else here
-        limit = threshold_for(scores[elsewhere], positive[elsewhere], sensitivity)
-        referred[here] = scores[here] >= limit
+    referred = refer_crossed(scores, positive, folds, sensitivity)
     hits, misses = int(referred[positive].sum()), int(referred[~positive].sum())
     positives, negatives = int(positive.sum()), int((~positive).sum())
     point = OperatingPoint(
@@ -63,6 +64,19 @@ def choose_threshold(
         predictions=origin,
     )
     return Threshold(value, _resampled(scores[positive], sensitivity), point)
+
+
+def refer_crossed(
+    scores: Doubles, positive: Flags, folds: npt.NDArray[np.int64], sensitivity: float
+) -> Flags:
+    """Each fold decided with a threshold that was chosen on the others."""
+    referred = np.zeros(len(scores), dtype=bool)
+    for fold in np.unique(folds):
+        here = folds == fold
+        elsewhere = ~here if (positive & ~here).any() else here
+        limit = threshold_for(scores[elsewhere], positive[elsewhere], sensitivity)
+        referred[here] = scores[here] >= limit
+    return referred
 
 
 def _resampled(positives: Doubles, sensitivity: float) -> Interval:

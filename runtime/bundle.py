@@ -155,6 +155,19 @@ class Abstention(Spec):
     area_fraction_max: Fraction | None = None
 
 
+class Coverage(Spec):
+    """How many real lesions the limits of abstention were to leave decided, and how many they do,
+    with limits that were fitted on other images."""
+
+    wanted: Fraction
+    decided: Fraction
+    decided_interval: Interval
+    images: Annotated[int, Field(ge=1)]
+    sensitivity: Fraction  # among the decided
+    specificity: Fraction
+    predictions: str
+
+
 class Decision(Spec):
     score: str  # the class whose probability is the score
     temperature: Annotated[float, Field(gt=0)] = 1.0
@@ -162,6 +175,7 @@ class Decision(Spec):
     threshold_interval: Interval | None = None
     operating_point: OperatingPoint | None = None
     abstain: Abstention = Abstention()
+    coverage: Coverage | None = None  # of `abstain`, where its limits were fitted
 
     @model_validator(mode="after")
     def _a_threshold_says_where_it_is_from(self) -> Decision:

@@ -21,6 +21,7 @@ VERBS = {
     "doctor": ("runtime.doctor", "Say what this machine has, what is missing, how to fix it."),
     "bundle": ("runtime.bundles", "Verify or show a bundle."),
     "phantoms": ("train.phantoms", "Write a synthetic data set in ISIC 2017 layout."),
+    "strangers": ("train.strangers", "Write pictures that are no dermoscopy, to try a bundle on."),
     "audit": ("train.audit", "Find images that data sets have in common."),
     "train": ("train.fit", "Train a recipe's networks on a data set."),
     "reproduce": ("train.reproduce", "Train what a paper compares; its tables beside ours."),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 GateState = Literal["never gated", "passed", "refused", "stale"]
 
 JUDGED = {"classes", "positive", "models", "views", "chain", "decision", "quality"}
-NOT_ACTED_ON = ("threshold_interval", "operating_point")
+NOT_ACTED_ON = ("threshold_interval", "operating_point", "coverage")
 
 
 def judged_digest(spec: Bundle) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,10 +15,12 @@ Floats = npt.NDArray[np.float64]
 PREVALENCES = (0.01, 0.02, 0.05, 0.1, 0.2)
 
 
-def predictive_values(sensitivity: Floats, specificity: Floats) -> dict[str, Floats]:
+def predictive_values(
+    sensitivity: Floats, specificity: Floats, prevalences: Sequence[float] = PREVALENCES
+) -> dict[str, Floats]:
     """By Bayes: `ppv@0.01` is the positive predictive value where one in a hundred is positive."""
     values = {}
-    for share in PREVALENCES:
+    for share in prevalences:
         hit, missed = sensitivity * share, (1 - sensitivity) * share
         left, alarm = specificity * (1 - share), (1 - specificity) * (1 - share)
         values[f"ppv@{share:g}"] = hit / (hit + alarm)
@@ -38,7 +41,7 @@ def widened(figures: dict[str, Estimate]) -> dict[str, Estimate]:
             known = [
                 np.array([np.nan if v is None else v]) for v in (getattr(p, side) for p in pair)
             ]
-            ends.append(predictive_values(*known))
+            ends.append(predictive_values(known[0], known[1]))
     return figures | {
         name: replace(figures[name], low=_finite(ends[0][name]), high=_finite(ends[1][name]))
         for name in ends[0]

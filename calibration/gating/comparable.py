@@ -53,28 +53,31 @@ def require_pair(reference: LoadedBundle, candidate: LoadedBundle) -> None:
 
 def require_twins(folds: Sequence[LoadedBundle], candidate: LoadedBundle, backend: str) -> None:
     """Bundles of one run's folds that were made as the candidate was: all but weights is alike."""
-    require_threshold(candidate)
+    for bundle in (candidate, *folds):
+        require_threshold(bundle)
+    require_alike(folds, candidate, backend)
     for fold in folds:
-        require_threshold(fold)
+        if differing := _rules(candidate.spec, fold.spec):
+            raise _no_twin(fold, differing)
+
+
+def require_alike(folds: Sequence[LoadedBundle], bundle: LoadedBundle, backend: str) -> None:
+    """The same, whatever they decide."""
+    for fold in folds:
         if fold.spec.provenance.fold is None or not fold.spec.provenance.held_out:
             raise UsageError(
                 f"{fold.path} is not the bundle of a fold.",
                 got="no images that were held out",
                 remedy="dermedge export --run RUN --fold K --out B, then operate and quantize it",
             )
-        differing = _system(candidate.spec, fold.spec)
-        differing += _decision(candidate.spec, fold.spec, DECISION)
-        differing += _precisions(candidate.spec, fold.spec, backend)
-        differing += _making(candidate, fold)
-        if candidate.spec.provenance.data != fold.spec.provenance.data:
+        differing = _system(bundle.spec, fold.spec)
+        differing += _decision(bundle.spec, fold.spec, ("score",))
+        differing += _precisions(bundle.spec, fold.spec, backend)
+        differing += _making(bundle, fold)
+        if bundle.spec.provenance.data != fold.spec.provenance.data:
             differing.append("provenance.data: trained on other images")
         if differing:
-            raise GateError(
-                f"{fold.path} is no twin of the candidate, so it is no evidence for it.",
-                got="; ".join(differing),
-                expected="a fold of the candidate's run, exported and quantized in the same way",
-                remedy="export every fold and the candidate from one run with the same options",
-            )
+            raise _no_twin(fold, differing)
     numbers = [fold.spec.provenance.fold for fold in folds]
     if len(set(numbers)) != len(numbers):
         raise UsageError(
@@ -82,6 +85,15 @@ def require_twins(folds: Sequence[LoadedBundle], candidate: LoadedBundle, backen
             got=f"folds {', '.join(map(str, numbers))}",
             expected="one bundle for each fold",
         )
+
+
+def _no_twin(fold: LoadedBundle, differing: Sequence[str]) -> GateError:
+    return GateError(
+        f"{fold.path} is no twin of the candidate, so it is no evidence for it.",
+        got="; ".join(differing),
+        expected="a fold of the candidate's run, exported and quantized in the same way",
+        remedy="export every fold and the candidate from one run with the same options",
+    )
 
 
 def pair_originals(
@@ -131,6 +143,15 @@ def _system(one: Bundle, other: Bundle) -> list[str]:
             if getattr(one.models[name], part) != getattr(other.models[name], part):
                 found.append(f"models.{name}.{part}")
     return found
+
+
+def _rules(one: Bundle, other: Bundle) -> list[str]:
+    """Each fold's limits are fitted on the others, as its threshold is; the rules are the same."""
+    applied = [
+        {name for name, limit in spec.decision.abstain if limit not in (None, False)}
+        for spec in (one, other)
+    ]
+    return [_said("decision.abstain", *map(sorted, applied))] if applied[0] != applied[1] else []
 
 
 def _decision(one: Bundle, other: Bundle, names: Sequence[str]) -> list[str]:

@@ -1,0 +1,178 @@
+"""How a bundle decides, fitted on predictions of images that its networks have not seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from calibration.coverage import decided_crossed, fit_limits
+from calibration.intervals import wilson
+from calibration.temperature import (
+    calibration_error,
+    fit_temperature,
+    negative_log_likelihood,
+)
+from calibration.threshold import Threshold, choose_threshold, refer_crossed
+from runtime.bundle import Coverage
+from runtime.decision import temper
+
+if TYPE_CHECKING:
+    from calibration.held_out import Evidence
+    from runtime.bundle import Bundle
+    from runtime.bundle_files import LoadedBundle
+
+Flags = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """`losses` and `errors` are those of the log-likelihood and of calibration, before the
+    temperature and after. `limits` is empty where no coverage was asked for."""
+
+    temperature: float
+    threshold: Threshold
+    losses: tuple[float, float]
+    errors: tuple[float, float]
+    limits: dict[str, float]
+    coverage: Coverage | None
+
+
+def decide(
+    spec: Bundle, evidence: Evidence, sensitivity: float, coverage: float | None
+) -> Decision:
+    predictions = evidence.predictions
+    raw, targets = predictions.probabilities, predictions.targets
+    temperature = round(fit_temperature(raw, targets), 4)
+    tempered = temper(raw, temperature)
+    place = spec.classes.index(spec.decision.score)
+    positive = np.isin(targets, [spec.classes.index(name) for name in spec.positive])
+    folds = len(set(predictions.folds.tolist()))
+    origin = f"out of fold, {folds} folds, {len(predictions.ids)} images"
+    chosen = choose_threshold(tempered[:, place], positive, predictions.folds, sensitivity, origin)
+    limits, reached = {}, None
+    if coverage is not None and evidence.doubts is not None:
+        limits = fit_limits(evidence.doubts, coverage)
+        decided = decided_crossed(evidence.doubts, predictions.folds, coverage)
+        referred = refer_crossed(tempered[:, place], positive, predictions.folds, sensitivity)
+        reached = _coverage(coverage, decided, referred, positive, origin)
+    return Decision(
+        temperature,
+        chosen,
+        losses=_before_and_after(negative_log_likelihood, raw, tempered, targets),
+        errors=_before_and_after(calibration_error, raw[:, place], tempered[:, place], positive),
+        limits=limits,
+        coverage=reached,
+    )
+
+
+def write(bundle: LoadedBundle, decision: Decision) -> None:
+    from runtime.bundle_files import fields_of, seal
+
+    fields = fields_of(bundle)
+    fields["decision"] |= {
+        "temperature": decision.temperature,
+        "threshold": decision.threshold.value,
+        "threshold_interval": decision.threshold.interval.model_dump(),
+        "operating_point": decision.threshold.point.model_dump(),
+    }
+    if decision.coverage is not None:
+        fields["decision"]["abstain"] |= decision.limits
+        fields["decision"]["coverage"] = decision.coverage.model_dump()
+    seal(bundle.path, fields)
+
+
+def _before_and_after(measure: Any, raw: Any, tempered: Any, truth: Any) -> tuple[float, float]:
+    return measure(raw, truth), measure(tempered, truth)
+
+
+def _coverage(
+    wanted: float, decided: Flags, referred: Flags, positive: Flags, origin: str
+) -> Coverage:
+    """Folds crossed for limits and threshold alike."""
+    count, kept = len(decided), int(decided.sum())
+    found, left = referred[decided & positive], ~referred[decided & ~positive]
+    return Coverage(
+        wanted=wanted,
+        decided=kept / count,
+        decided_interval=wilson(kept, count),
+        images=count,
+        sensitivity=float(found.mean()) if len(found) else 0.0,
+        specificity=float(left.mean()) if len(left) else 0.0,
+        predictions=origin,
+    )
+
+
+def show(decision: Decision, prevalence: float | None) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    grid = Table(title="Operating point", title_justify="left", show_header=False)
+    before, after = decision.losses
+    grid.add_row("temperature", f"{decision.temperature:g}")
+    grid.add_row("log-likelihood loss", f"{before:.4f} before, {after:.4f} after")
+    before, after = decision.errors
+    grid.add_row("calibration error of the score", f"{before:.4f} before, {after:.4f} after")
+    interval, point = decision.threshold.interval, decision.threshold.point
+    grid.add_row(
+        "threshold", f"{decision.threshold.value:.4f} ({interval.low:.4f}–{interval.high:.4f})"
+    )
+    for name in ("sensitivity", "specificity"):
+        span = getattr(point, f"{name}_interval")
+        count = point.positives if name == "sensitivity" else point.negatives
+        grid.add_row(
+            f"{name}, folds crossed",
+            f"{getattr(point, name):.3f} ({span.low:.3f}–{span.high:.3f}), n = {count}",
+        )
+    for row in (*_worth(decision, prevalence), *_abstention(decision)):
+        grid.add_row(*row)
+    Console().print(grid)
+
+
+def _worth(decision: Decision, prevalence: float | None) -> list[tuple[str, str]]:
+    """What a decision is worth where that share of patients has the disease."""
+    from calibration.evaluation.prevalence import PREVALENCES, predictive_values
+
+    point = decision.threshold.point
+    rows = []
+    for share in PREVALENCES if prevalence is None else (prevalence,):
+        at, low, high = (
+            predictive_values(np.array([se]), np.array([sp]), (share,))
+            for se, sp in (
+                (point.sensitivity, point.specificity),
+                (point.sensitivity_interval.low, point.specificity_interval.low),
+                (point.sensitivity_interval.high, point.specificity_interval.high),
+            )
+        )
+        said = [
+            f"{kind.upper()} {float(at[name][0]):.3f} "
+            f"({float(low[name][0]):.3f}–{float(high[name][0]):.3f})"
+            for kind in ("ppv", "npv")
+            for name in [f"{kind}@{share:g}"]
+        ]
+        rows.append((f"where {share:.1%} are positive", ", ".join(said)))
+    return rows
+
+
+def _abstention(decision: Decision) -> list[tuple[str, str]]:
+    reached = decision.coverage
+    if reached is None:
+        return []
+    span = reached.decided_interval
+    return [
+        *(
+            (f"abstains: {name.replace('_', ' ')}", f"{value:.4g}")
+            for name, value in decision.limits.items()
+        ),
+        (
+            "decided, folds crossed",
+            f"{reached.decided:.3f} ({span.low:.3f}–{span.high:.3f}) of {reached.images}, "
+            f"wanted {reached.wanted:g}",
+        ),
+        (
+            "among the decided",
+            f"sensitivity {reached.sensitivity:.3f}, specificity {reached.specificity:.3f}",
+        ),
+    ]
