@@ -19,6 +19,7 @@ from runtime.errors import InputError, UsageError
 from train import networks
 from train.combiners import load_combiner
 from train.models.purification import PurificationNet
+from train.models.unlikeness import Unlikeness
 from train.recipe import Recipe
 from train.recipe_files import parse_recipe
 from train.stage import STAMP
@@ -65,6 +66,13 @@ class FinishedRun:
 
     def member(self, name: str, part: str) -> networks.Classifier:
         return self._filled(networks.build_member(self.recipe, name), f"members/{name}/{part}")
+
+    def unlikeness(self, name: str, part: str) -> Unlikeness | None:
+        """Of a member that the recipe asks for it."""
+        if name not in self.recipe.unlikeness:
+            return None
+        net = networks.build_unlikeness(networks.build_member(self.recipe, name))
+        return self._filled(net, f"unlikeness/{name}/{part}")
 
     def combiner(self, part: str) -> networks.Combiner:
         return self._read_net(

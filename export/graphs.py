@@ -20,8 +20,9 @@ from torch import nn
 from train.models.heat_maps import HEAT_MAPS
 from train.models.member import Member
 from train.models.purification import PurificationNet
+from train.models.unlikeness import Unlikeness, pooled_depths
 from train.models.zoome import ZooMe
-from train.networks import Combiner
+from train.networks import Combiner, cut_trunk
 from train.recipe_parts.members import HeatMap
 
 OPSET = 18
@@ -57,15 +58,29 @@ class MemberGraph(nn.Module):
     holds the weights for both, and an engine computes what its model is asked for."""
 
     inputs, decides, explains = ("image",), ("probabilities", "logits", "features"), "heatmap"
-    outputs = (*decides, explains)
+    doubts = "ood"
 
-    def __init__(self, net: Member, size: tuple[int, int], heatmap: HeatMap) -> None:
+    def __init__(
+        self,
+        net: Member,
+        size: tuple[int, int],
+        heatmap: HeatMap,
+        unlikeness: Unlikeness | None = None,
+    ) -> None:
         super().__init__()
         self.net = HEAT_MAPS[heatmap](net, size)
+        self.unlikeness = unlikeness
+        doubted = () if unlikeness is None else (self.doubts,)
+        self.outputs = (*self.decides, *doubted, self.explains)
 
     def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        logits, features, heat = self.net(image)
-        return torch.softmax(logits, dim=1), logits, features, heat
+        if self.unlikeness is None:
+            logits, features, heat = self.net(image)
+            return torch.softmax(logits, dim=1), logits, features, heat
+        with pooled_depths(cut_trunk(self.net.net)) as pooled:
+            logits, features, heat = self.net(image)
+        unlike = self.unlikeness(torch.cat(pooled, dim=1))
+        return torch.softmax(logits, dim=1), logits, features, unlike, heat
 
 
 class DecidingGraph(nn.Module):

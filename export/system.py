@@ -23,6 +23,7 @@ from runtime.errors import UsageError
 from runtime.specs import CHANNELS, PreprocessSpec, ViewSpec
 from train import networks
 from train.models.purification import PurificationNet
+from train.models.unlikeness import Unlikeness
 from train.models.zoome import ZooMe
 from train.recipe import Recipe
 from train.recipe_parts.combiners import SvmRecipe
@@ -61,6 +62,7 @@ def parts_of(run: FinishedRun, fold: int | None) -> Iterator[Part]:
         lambda: run.segmenter(part),
         lambda: run.purifier(part),
         lambda name: run.member(name, part),
+        lambda name, _: run.unlikeness(name, part),
         lambda: run.combiner(part),
     )
 
@@ -74,6 +76,7 @@ def parts_untrained(recipe: Recipe) -> Iterator[Part]:
         lambda: networks.build_segmenter(recipe),
         lambda: networks.build_purifier(recipe),
         lambda name: networks.build_member(recipe, name),
+        lambda name, net: networks.build_unlikeness(net) if name in recipe.unlikeness else None,
         lambda: networks.build_combiner(recipe, supports),
     )
 
@@ -83,6 +86,7 @@ def _parts(
     segmenter: Callable[[], nn.Module],
     purifier: Callable[[], PurificationNet],
     member: Callable[[str], networks.Classifier],
+    unlikeness: Callable[[str, networks.Classifier], Unlikeness | None],
     combiner: Callable[[], networks.Combiner],
 ) -> Iterator[Part]:
     if recipe.segmenter is not None:
@@ -98,7 +102,7 @@ def _parts(
             graph = ZooMeGraph(net)
         else:
             assert isinstance(own, PooledRecipe)
-            graph = MemberGraph(net, own.size, own.heatmap)
+            graph = MemberGraph(net, own.size, own.heatmap, unlikeness(name, net))
         told = networks.metadata_width(recipe, name)
         yield Part(name, graph, ((3, *own.size), *([(told,)] if told else [])))
     if recipe.ensemble is not None:
@@ -145,13 +149,18 @@ def _models(recipe: Recipe) -> dict[str, Any]:
         image = _image(_frame_view(recipe), networks.purifier_preprocess(recipe))
         painted = {"name": PurifierGraph.outputs[0], "role": "image"}
         found[PURIFIER] = {"inputs": [image], "outputs": [painted]}
-    found |= {name: _model(inputs, *MemberGraph.decides) for name, inputs in sees.items()}
+    found |= {name: _model(inputs, *_decides(recipe, name)) for name, inputs in sees.items()}
     found |= {explains(n): _model(sees[n], MemberGraph.explains) for n in _explained(recipe)}
     if recipe.ensemble is not None:
         given = [{"kind": "members", "name": "members"}]
         given += [TOLD] if networks.combiner_told(recipe) else []
         found[ENSEMBLE] = _model(given, "probabilities")
     return found
+
+
+def _decides(recipe: Recipe, name: str) -> tuple[str, ...]:
+    doubted = name in recipe.unlikeness
+    return (*MemberGraph.decides, MemberGraph.doubts) if doubted else MemberGraph.decides
 
 
 def _inputs(recipe: Recipe, name: str) -> list[dict[str, Any]]:

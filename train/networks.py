@@ -20,8 +20,9 @@ from train.models.mean import Mean
 from train.models.member import Member
 from train.models.purification import PurificationNet
 from train.models.svm import SvmCombiner
-from train.models.trunks import OWN_TRUNKS, build_trunk
+from train.models.trunks import OWN_TRUNKS, CutTrunk, build_trunk
 from train.models.unet import UNet
+from train.models.unlikeness import Unlikeness, numbers_of
 from train.models.zoome import ZooMe, build_zoome
 from train.recipe import Recipe
 from train.recipe_parts.combiners import LogisticRecipe, MeanRecipe, SvmRecipe
@@ -135,6 +136,16 @@ def encoder_of(net: nn.Module, network: SegmenterNetwork) -> tuple[nn.Module, st
 def segmenter_preprocess(recipe: Recipe) -> PreprocessSpec:
     part = segmenter_of(recipe)
     return PreprocessSpec(size=part.size, colour=part.colour, mean=part.mean, std=part.std)
+
+
+def build_unlikeness(net: Classifier) -> Unlikeness:
+    return Unlikeness(numbers_of(cut_trunk(net)))
+
+
+def cut_trunk(net: Classifier) -> CutTrunk:
+    """Of a member that a recipe's `unlikeness` may name."""
+    assert isinstance(net.trunk, CutTrunk)
+    return net.trunk
 
 
 def build_purifier(recipe: Recipe) -> PurificationNet:

@@ -75,6 +75,8 @@ class Pipeline:
         for member in self.recipe.members:
             for part in parts:
                 self.classifying.train(member, part)
+                if member in self.recipe.unlikeness:
+                    self.classifying.fit_unlikeness(member, part)
         return self.combining.fit(parts)
 
     def _stages(self, parts: list[str]) -> Iterator[Stage]:
@@ -86,4 +88,6 @@ class Pipeline:
                 yield self.purifying.stage(part)
             for member in self.recipe.members:
                 yield self.classifying.stage(member, part)
+            for member in self.recipe.unlikeness:
+                yield self.classifying.unlikeness_stage(member, part)
         yield self.combining.stage(parts)

@@ -37,6 +37,8 @@ class Recipe(Purification):
     training: Training
     synthetic: SyntheticRecipe | None = None
     ensemble: CombinerChoice | None = LocallyConnectedRecipe()  # null: the one member decides
+    # Members that also say how unlike the images that they were trained on a picture is.
+    unlikeness: tuple[Plain, ...] = ()
 
     @model_validator(mode="after")
     def _names_fit(self) -> Recipe:
@@ -55,6 +57,16 @@ class Recipe(Purification):
         for name in (*self.positive, self.score):
             if name not in self.classes:
                 raise ValueError(f"{name!r} is not one of the classes {', '.join(self.classes)}")
+        return self
+
+    @model_validator(mode="after")
+    def _unlikeness_has_depths(self) -> Recipe:
+        for name in self.unlikeness:
+            member = self.members.get(name)
+            if member is None:
+                raise ValueError(f"unlikeness names {name}, which is not one of the members")
+            if not isinstance(member, PooledRecipe) or member.cut is None:
+                raise ValueError(f"unlikeness is of trunks that are cut: give members.{name} a cut")
         return self
 
     @model_validator(mode="after")

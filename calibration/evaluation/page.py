@@ -195,8 +195,9 @@ def _strangers(evaluation: Evaluation) -> list[Markup]:
     if not evaluation.strangers:
         return []
     note = (
-        "The bundle has no class for these labels, and puts them into one all the same. They are "
-        "in none of the figures."
+        "The bundle has no class for these labels, and its networks put them into one all the "
+        "same. Decided: neither rejected for their quality nor abstained on. They are in none of "
+        "the other figures."
     )
     return [_section("Labels it does not know", tables.strangers(evaluation.strangers), note)]
 

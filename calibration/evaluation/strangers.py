@@ -1,7 +1,8 @@
-"""What a bundle says of diseases that it was never shown.
+"""What a bundle says of diseases that it was never shown, and of what is no skin at all.
 
-It has no class for them, and still puts them into one. Whether that is dangerous depends on the
-disease, so these images are in no figure; but how many of them are called positive is told.
+It has no class for them, and its networks still put them into one. Whether that is dangerous
+depends on what they are, so these images are in no figure; but how many of them are called
+positive is told, and how many are decided when the bundle may abstain.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ class Stranger:
     n: int
     scored: int
     mean_score: float | None
-    called: int | None  # at or above the threshold; None without one
+    called: int | None  # at or above the threshold, whether acted on or not; None without one
+    decided: int  # neither rejected nor abstained on
     likeliest: dict[str, int]  # images by the class that got the highest probability
 
     def as_dict(self) -> dict[str, object]:
@@ -33,6 +35,7 @@ class Stranger:
             "scored": self.scored,
             "mean_score": self.mean_score,
             "called_positive": share,
+            "decided": share_fields(self.decided, self.n),
             "likeliest": self.likeliest,
         }
 
@@ -60,6 +63,7 @@ def strangers_in(judged: Judged) -> list[Stranger]:
                 len(scores),
                 round(float(np.mean(scores)), 6) if len(scores) else None,
                 sum(decisions) if len(decisions) == len(scores) else None,
+                part.statuses.count("ok"),
                 {name: likeliest[name] for name in part.classes},
             )
         )

@@ -152,17 +152,19 @@ def strangers(found: Sequence[Stranger]) -> Markup:
     for one in found:
         called = "–"
         if one.called is not None and one.scored:
-            interval = wilson(one.called, one.scored)
-            called = (
-                f"{percent(one.called / one.scored)} "
-                f"({percent(interval.low)} to {percent(interval.high)})"
-            )
+            called = _share(one.called, one.scored)
         score = "–" if one.mean_score is None else f"{one.mean_score:.3f}"
         likeliest = ", ".join(f"{plain(k)} {n:,}" for k, n in one.likeliest.items() if n)
         cell = el("td", likeliest, class_="soft")
-        rows.append(entry(plain(one.label), f"{one.n:,}", called, score, cell))
-    head = ("Label", "n", "Called positive", "Mean score", "Likeliest class")
+        decided = _share(one.decided, one.n)
+        rows.append(entry(plain(one.label), f"{one.n:,}", called, decided, score, cell))
+    head = ("Label", "n", "Scores as positive", "Decided", "Mean score", "Likeliest class")
     return table(head, rows, words="Likeliest class")
+
+
+def _share(hits: int, total: int) -> str:
+    interval = wilson(hits, total)
+    return f"{percent(hits / total)} ({percent(interval.low)} to {percent(interval.high)})"
 
 
 def missed(evaluation: Evaluation) -> Markup | None:

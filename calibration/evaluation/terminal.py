@@ -33,11 +33,11 @@ def show(console: Console, evaluation: Evaluation) -> None:
             grid.add_row(title_of(name), value_of(estimate), span_of(estimate), f"{estimate.n:,}")
     console.print(grid)
     for stranger in evaluation.strangers:
-        called = ""
+        said = [plain(stranger.label), count(stranger.n, "image")]
         if stranger.called is not None and stranger.scored:
-            called = f", {percent(stranger.called / stranger.scored)} called positive"
-        images = count(stranger.n, "image")
-        console.print(f"not a class of the bundle: {plain(stranger.label)}, {images}{called}")
+            said.append(f"{percent(stranger.called / stranger.scored)} score as positive")
+        said.append(f"{percent(stranger.decided / stranger.n)} decided")
+        console.print(f"not a class of the bundle: {', '.join(said)}")
     repeats = evaluation.leaks.repeats
     if repeats:
         console.print(f"{count(len(repeats), 'pair')} of images show the same picture.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from difflib import get_close_matches
 from typing import Any
 
@@ -31,6 +31,15 @@ class CutTrunk(nn.Module):
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         return self.net(image)[0]
+
+    def depths(self, reductions: Collection[int]) -> list[tuple[nn.Module, int]]:
+        """The layers whose maps are so many times smaller than the picture, and their channels."""
+        net: Any = self.net
+        return [
+            (net.model.get_submodule(stage["module"]), stage["num_chs"])
+            for stage in net.feature_info.info
+            if stage["reduction"] in reductions
+        ]
 
 
 def build_trunk(

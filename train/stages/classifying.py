@@ -19,6 +19,7 @@ from train.datasets import ViewDataset
 from train.freezing import freeze
 from train.models.heat_maps import HEAT_MAPS
 from train.models.member import Member
+from train.models.unlikeness import REDUCTIONS, SHRINK, PooledDepths, fit_unlikeness
 from train.recipe_parts.members import PooledRecipe
 from train.sampling import balanced
 from train.stage import Stage
@@ -27,7 +28,7 @@ from train.stages.run import Run, named
 from train.stages.segmenting import Segmenting
 from train.stages.synthesising import Synthesising
 from train.tasks import MemberTask, class_weights
-from train.trainer import WEIGHTS, load_network, predict
+from train.trainer import WEIGHTS, load_network, predict, save_network
 from train.views import Bytes, view_at
 
 Floats = npt.NDArray[np.float64]
@@ -165,6 +166,27 @@ class Classifying:
             label,
         )
         stage.finish(took)
+
+    # -- how unlike an image is ----------------------------------------------------------------
+
+    def unlikeness_stage(self, member: str, part: str) -> Stage:
+        inputs = {"member": self.inputs(member, part), "reductions": REDUCTIONS, "shrink": SHRINK}
+        return self.run.stage(f"unlikeness/{member}/{part}", inputs)
+
+    def fit_unlikeness(self, member: str, part: str) -> None:
+        """On the images that the member was trained on, as a device would see them."""
+        stage = self.unlikeness_stage(member, part)
+        if stage.done:
+            return
+        stage.begin()
+        run, net = self.run, self._trained(member, part)
+        spec = networks.member_preprocess(run.recipe, member)
+        data = ViewDataset(
+            self._view(member), run.table.targets, run.rows(part).tolist(), spec, None
+        )
+        pooled = predict(PooledDepths(networks.cut_trunk(net)), data, run.machine)[0]
+        save_network(fit_unlikeness(torch.from_numpy(pooled)), stage.folder / WEIGHTS)
+        stage.finish()
 
     def seconds(self, member: str) -> list[float | None]:
         """How long each fold's network took."""
