@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from calibration.evaluation.evaluation import Evaluation
 
 FOLDER = "pictures"
+MISTAKES = (
+    "Were the most doubtful images left undecided, in the order of each doubt. Broken line: all "
+    "decided. The dot, where there is one, is what the bundle's own limits leave decided."
+)
 ALONE = (
     "svg { --paper: #fff; --ink: #1b1d1e; --soft: #585d60; --rule: #e3e4e1; --track: #e9eae7; "
     "--fill: #8d9498; --accent: #0a666d; --on-accent: #fff; font-family: system-ui, sans-serif; "
@@ -95,6 +99,9 @@ def _of_counts(evaluation: Evaluation) -> list[Chart]:
             f"Positives up, others down, each drawn to its own scale{line}",
         )
     )
+    if (risk := evaluation.risk) is not None:
+        drawn = curves.mistakes(evaluation, risk)
+        found.append(Chart("mistakes", "Mistakes by share decided", drawn, MISTAKES))
     if masks.any:
         note = "Images by the Jaccard index of their outline; left of the line it counts as failed."
         found.append(Chart("outlines", "Outlines", counts.outlines(masks.jaccard), note))

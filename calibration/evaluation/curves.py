@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from calibration.evaluation.axes import across, band, dot, line, plot, up
+from calibration.evaluation.axes import across, band, dot, line, plot, text, up
 from calibration.evaluation.families import bins_for, equal_mass
 from calibration.evaluation.ranking import Ranking
 from calibration.intervals import wilson
@@ -15,10 +15,13 @@ from runtime.reporting.markup import Child, Markup, el
 
 if TYPE_CHECKING:
     from calibration.evaluation.evaluation import Evaluation
+    from calibration.evaluation.risk import Risk
 
 Floats = npt.NDArray[np.float64]
 
 GRID = np.linspace(0, 1, 101)
+SHOWN_FROM = 0.05  # of coverage
+STYLES = ("first", "second", "third")  # of curves that share a plot
 
 
 def roc(evaluation: Evaluation) -> Markup:
@@ -72,6 +75,24 @@ def _steps(recall: Floats, precision: Floats) -> list[tuple[float, float]]:
     start = np.concatenate([[0.0], recall[:-1]])
     ends = zip(start, recall, precision, strict=True)
     return [point for x0, x1, y in ends for point in ((x0, y), (x1, y))]
+
+
+def mistakes(evaluation: Evaluation, risk: Risk) -> Markup:
+    """A curve for each doubt, named where it starts; the dot is what the bundle leaves decided."""
+    marks: list[Child] = []
+    whole = float(risk.wrong.mean())
+    marks.append(line([(0, whole), (1, whole)], "chance"))
+    for number, doubt in enumerate(risk.doubts):
+        coverage, wrong = risk.curve(doubt)
+        kept = coverage >= SHOWN_FROM  # of a handful of images a share says nothing
+        points = zip(coverage[kept].tolist(), wrong[kept].tolist(), strict=True)
+        style, height = f"curve {STYLES[number]}", up(1) + 16 * (number + 1)
+        sample = el("path", d=f"M{across(0.03)} {height - 4}h22", class_=style)
+        marks += [line(points, style), sample, text(doubt, across(0.03) + 28, height)]
+    decided = evaluation.cases.decided[evaluation.cases.rows]
+    if decided.any() and not decided.all():
+        marks.append(dot(float(decided.mean()), float(risk.wrong[decided].mean())))
+    return plot("Wrong decisions by coverage", "share decided", "share of wrong decisions", marks)
 
 
 def reliability(evaluation: Evaluation) -> Markup:

@@ -29,6 +29,7 @@ from calibration.evaluation.families import (
 )
 from calibration.evaluation.masks import FAIR_JACCARD
 from calibration.evaluation.prevalence import PREVALENCES, widened
+from calibration.evaluation.risk import Risk, risk_of
 from calibration.evaluation.strangers import Stranger, strangers_in
 from calibration.evaluation.subgroups import FLOOR, Group, subgroups
 from calibration.skin.by_tone import by_tone
@@ -150,6 +151,7 @@ class Evaluation:
                 "decisions": None if self.decisions is None else self.decisions.tolist(),
             },
             "outcomes": self.outcomes,
+            "risk_by_coverage": None if self.risk is None else self.risk.as_dict(),
             "acquisition": [row.as_dict() for row in self.acquisition],
             "subgroups": {k: [g.as_dict() for g in groups] for k, groups in self.groups.items()},
             "other_classes": [stranger.as_dict() for stranger in self.strangers],
@@ -157,6 +159,10 @@ class Evaluation:
             "method": self.method,
             "predictions": "predictions.csv",
         }
+
+    @cached_property
+    def risk(self) -> Risk | None:
+        return risk_of(self.cases)
 
     @property
     def method(self) -> dict[str, float | int | str]:

@@ -137,7 +137,7 @@ def test_the_json_keeps_its_shape(evaluated: tuple[str, Any, Path]) -> None:
     assert found["schema"] == 1
     assert list(found) == [
         "schema", "created", "bundles", "data", "warnings", "leakage", "metrics", "by_prevalence",
-        "confusion", "outcomes", "acquisition", "subgroups", "other_classes", "method",
+        "confusion", "outcomes", "risk_by_coverage", "acquisition", "subgroups", "other_classes", "method",
         "predictions",
     ]  # fmt: skip
     assert list(found["metrics"]) == [
@@ -174,11 +174,12 @@ def test_the_page_is_whole_and_asks_nobody(evaluated: tuple[str, Any, Path]) -> 
     assert "nan" not in re.sub(r"<[^>]*>", " ", text).lower().split()
     for words in ("Decision support, not a diagnosis", "ROC", "Reliability", "Groups of patients"):
         assert words in text
-    assert sum(found.get("class") == "chart" for _, found in page.tags) == 7
+    assert sum(found.get("class") == "chart" for _, found in page.tags) == 8
 
 
 def test_each_drawing_is_a_file_of_its_own(evaluated: tuple[str, Any, Path]) -> None:
-    names = ["confusion", "outlines", "precision", "reliability", "roc", "scores", "threshold"]
+    names = ["confusion", "mistakes", "outlines", "precision", "reliability", "roc", "scores"]
+    names += ["threshold"]
     files = sorted((evaluated[2] / "pictures").iterdir())
     assert [file.name for file in files] == [f"{name}.svg" for name in names]
     for file in files:
