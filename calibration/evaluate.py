@@ -95,12 +95,12 @@ def command(
     from runtime.bundle_files import load_bundle
     from runtime.results import writing
     from train.data.fingerprints import Fingerprints, default_cache
-    from train.data.open_dataset import open_dataset
+    from train.data.open_dataset import open_datasets
 
     chosen = choose_backend(backend)
     bundles = [load_bundle(folder) for folder in _folders(bundle, folds, more)]
     check_alike([one.spec for one in bundles])
-    opened = [open_dataset(path) for path in data]
+    opened = open_datasets(data)
     for warning in (text for table in opened for text in table.warnings):
         click.echo(f"note: {warning}", err=True)
     titled = [_titled(table, path) for table, path in zip(opened, data, strict=True)]

@@ -13,7 +13,7 @@ from calibration.quantising.record import read_record
 from calibration.training_images import TrainingSets, same_name
 from runtime.errors import GateError, UsageError
 from train.data.content import sha256
-from train.data.open_dataset import open_dataset
+from train.data.open_dataset import open_datasets
 from train.data.table import Sample, Table
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Data:
 def open_data(
     paths: Sequence[Path], classes: Sequence[str], mapping: Mapping[str, str], split: str | None
 ) -> Data:
-    tables = [open_dataset(path, None if mapping else classes) for path in paths]
+    tables = open_datasets(paths, None if mapping else classes)
     notes = [warning for table in tables for warning in table.warnings]
     samples = [sample for table in tables for sample in table]
     mapped = [replace(s, label=class_of(s.label, mapping, classes)) for s in samples]

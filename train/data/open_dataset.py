@@ -20,6 +20,7 @@ from train.data import (
     own_csv,
     ph2,
 )
+from train.data.listed import DuplicateList, lists_beside, tie
 from train.data.reader import Format
 from train.data.table import Table
 
@@ -66,6 +67,14 @@ def open_dataset(path: Path, classes: Sequence[str] | None = None) -> Table:
         expected=looked_for,
         remedy="Name the folder that holds these, or describe your images in a CSV file.",
     )
+
+
+def open_datasets(
+    paths: Sequence[Path], classes: Sequence[str] | None = None, lists: Sequence[DuplicateList] = ()
+) -> list[Table]:
+    """Several at once: what is listed as the same beside one of them is so in the others too."""
+    tables = [open_dataset(path, classes) for path in paths]
+    return tie(tables, [*lists, *(found for path in paths for found in lists_beside(path))])
 
 
 def _glance(path: Path) -> str:
