@@ -48,7 +48,7 @@ def find_overlaps(
 ) -> list[Overlap]:
     """Everything that ties a sample of `a` to one of `b`, by kind and in the order of `a`."""
     pairs = find_pairs([s.image for s in a], [s.image for s in b], store=store, progress=progress)
-    return _same_names(a, b) + _same_picture(pairs, a, b)
+    return same_names(a, b) + _same_picture(pairs, a, b)
 
 
 def find_between(
@@ -57,7 +57,7 @@ def find_between(
     """The same for each published split of `a` and each of `b`."""
     shared = _by_split(find_pairs([s.image for s in a], [s.image for s in b], store=store), a, b)
     return {
-        (one, other): _same_names(a.where(split=one), b.where(split=other))
+        (one, other): same_names(a.where(split=one), b.where(split=other))
         + _same_picture(shared[one, other], a, b)
         for one, other in itertools.product(a.splits, b.splits)
     }
@@ -82,11 +82,12 @@ def find_within(
     for one, other in itertools.combinations(table.splits, 2):
         turned = [replace(p, first=p.second, second=p.first) for p in shared[other, one]]
         pictures = _same_picture([*shared[one, other], *turned], table, table)
-        splits[one, other] = _same_names(table.where(split=one), table.where(split=other))
+        splits[one, other] = same_names(table.where(split=one), table.where(split=other))
         splits[one, other] += pictures
     inside = [pair for split in table.splits for pair in shared[split, split]]
     named = [o for split in table.splits for o in _named_twice(table.where(split=split))]
-    return Within(splits, named + _same_picture(inside, table, table))
+    repeats = {(o.a_id, o.b_id): o for o in [*named, *_same_picture(inside, table, table)]}
+    return Within(splits, list(repeats.values()))
 
 
 def _by_split(pairs: Iterable[Pair], a: Table, b: Table) -> dict[tuple[str, str], list[Pair]]:
@@ -96,7 +97,8 @@ def _by_split(pairs: Iterable[Pair], a: Table, b: Table) -> dict[tuple[str, str]
     return found
 
 
-def _same_names(a: Table, b: Table) -> list[Overlap]:
+def same_names(a: Table, b: Table) -> list[Overlap]:
+    """What can be told without looking at a picture."""
     found = _same_name(a, b)
     found += _same_owner("patient", a, b, lambda s: s.patient)
     return found + _same_owner("lesion", a, b, lambda s: s.lesion)
