@@ -82,4 +82,6 @@ def _glance(path: Path) -> str:
         return f"a file {path.name}"
     names = sorted(p.name for p in path.iterdir())
     more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return f"a folder with {', '.join(names[:5])}{more}" if names else "an empty folder"
+    tables = [name for name in names if name.lower() in own_csv.FOLDER_NAMES]
+    lacking = "".join(f"; {name} has no column image" for name in tables)
+    return f"a folder with {', '.join(names[:5])}{more}{lacking}" if names else "an empty folder"
