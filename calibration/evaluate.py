@@ -25,6 +25,7 @@ EPILOG = """\b
 Examples:
   dermedge evaluate --bundle B --data isic2017 --split test --out REPORT
   dermedge evaluate --folds B0 B1 B2 --data isic2017 --out REPORT
+  dermedge evaluate --bundle B --data ham10000 --trained-on isic2017 --out REPORT
   dermedge evaluate --bundle B --data clinic/labels.csv --out REPORT \\
       --map mel=melanoma --map nv=nevus --map bkl=seborrheic_keratosis
 
@@ -32,9 +33,9 @@ Examples:
 REPORT gets report.html, evaluation.json, predictions.csv (one line an image) and pictures/; with
 --tones also tones.csv, and what is found and missed on skin of each tone. The bundle of a fold is
 evaluated on the images it held out. --folds pools several, each image judged by the fold that has
-not seen it. Where the bundle's training set is among the data (give it as --data too), images that
-it was trained on, or that show the same patient, lesion or picture as one of those, are refused,
-and named in REPORT/overlaps.csv. Labels that the bundle has no class for are listed apart.
+not seen it. Where the bundle's training set is among the data, or named with --trained-on, images
+that it was trained on, or that show the same patient, lesion or picture as one of those, are
+refused, and named in REPORT/overlaps.csv. Labels that the bundle has no class for are listed apart.
 Figures are of a data set. It is decision support, not a diagnosis.
 """
 
@@ -59,6 +60,13 @@ Figures are of a data set. It is decision support, not a diagnosis.
     metavar="LABEL=CLASS",
     help="What the bundle calls a label of the data.",
 )
+@click.option(
+    "--trained-on",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="DATA",
+    help="A set that the bundle was trained on: compared with, not measured. May be repeated.",
+)
 @click.option("--backend", default="auto", show_default=True, help="The engine, or auto.")
 @click.option(
     "--all-images",
@@ -81,6 +89,7 @@ def command(
     out: Path,
     split: str | None,
     names: tuple[str, ...],
+    trained_on: tuple[Path, ...],
     backend: str,
     all_images: bool,
     copies: bool,
@@ -95,12 +104,13 @@ def command(
     from runtime.bundle_files import load_bundle
     from runtime.results import writing
     from train.data.fingerprints import Fingerprints, default_cache
-    from train.data.open_dataset import open_dataset
+    from train.data.open_dataset import open_datasets
 
     chosen = choose_backend(backend)
     bundles = [load_bundle(folder) for folder in _folders(bundle, folds, more)]
     check_alike([one.spec for one in bundles])
-    opened = [open_dataset(path) for path in data]
+    every = open_datasets([*data, *trained_on])
+    opened, seen = every[: len(data)], every[len(data) :]
     for warning in (text for table in opened for text in table.warnings):
         click.echo(f"note: {warning}", err=True)
     titled = [_titled(table, path) for table, path in zip(opened, data, strict=True)]
@@ -112,7 +122,8 @@ def command(
     leaks = None
     if not predictions_only:
         store = Fingerprints(default_cache()) if copies else None
-        leaks = find_leaks(opened, selection, [one.spec for one in bundles], store)
+        specs = [one.spec for one in bundles]
+        leaks = find_leaks(opened, selection, specs, store, told=seen)
         leaks.name(out / OVERLAPS)
         if not all_images:
             leaks.refuse(len(selection.table), out / OVERLAPS)

@@ -20,21 +20,51 @@ ANYBODYS = {Path(name).stem for name in FOLDER_NAMES}  # names that say nothing
 
 @dataclass(frozen=True)
 class TrainingSets:
-    """Everything of some data that may have been a training set."""
+    """Everything of some data that may have been a training set.
+
+    `told`: what a user says that a bundle was trained on, which is believed where its digest is
+    another: it may be another copy of the same images.
+    """
 
     parts: tuple[Table, ...]
+    told: tuple[Table, ...] = ()
 
     @classmethod
-    def of(cls, tables: Sequence[Table], classes: Sequence[str]) -> TrainingSets:
+    def of(
+        cls, tables: Sequence[Table], classes: Sequence[str], told: Sequence[Table] = ()
+    ) -> TrainingSets:
         """`tables` are as their readers gave them, before labels were mapped or images left out."""
-        return cls(tuple(_parts(tables, classes)))
+        parts = [*_parts(tables, classes)]
+        if told:
+            parts += [*_parts(told, classes), *_parts([*tables, *told], classes)]
+        return cls(tuple(parts), tuple(told))
 
     def recognised(self, spec: Bundle) -> list[Table]:
         """Those that the bundle was trained on. Only what has the right size is read and hashed."""
         digests = {data.sha256 for data in spec.provenance.data}
         sizes = {data.images for data in spec.provenance.data}
         fitting = (part for part in self.parts if len(part) in sizes or 0 in sizes)
-        return [part for part in fitting if part.digest in digests]
+        found = {part.digest: part for part in reversed([*fitting]) if part.digest in digests}
+        return [*found.values()]
+
+    def seen(self, spec: Bundle) -> list[Table]:
+        """What the networks saw, as far as it is here: recognised, or told by a user."""
+        found = self.recognised(spec)
+        known = {sample.image for part in found for sample in part}
+        for table in self.told:
+            given = [s for s in table if s.split != "test"]
+            if not known & {s.image for s in given}:
+                found.append(Table.of(table.name, given))
+        held_out = frozenset(spec.provenance.held_out)
+        return [part.select([i for i in part.ids if i not in held_out]) for part in found]
+
+    def missing(self, spec: Bundle) -> list[str]:
+        """Training sets that images could not be compared with."""
+        if self.told:
+            return []
+        here = {part.digest for part in self.recognised(spec)}
+        lost = (data for data in spec.provenance.data if data.sha256 not in here)
+        return [f"{data.name} ({data.images:,} images)" for data in lost]
 
     def seen_ids(self, spec: Bundle) -> frozenset[str]:
         """What the networks saw of the training sets that are recognised."""
@@ -64,7 +94,7 @@ def _parts(tables: Sequence[Table], classes: Sequence[str]) -> Iterator[Table]:
         parts += [[s for s in samples if s.split == split] for split in splits]
         for part in parts:
             ids = tuple(s.id for s in part)
-            if part and ids not in met:
+            if part and ids not in met and len(set(ids)) == len(ids):
                 met.add(ids)
                 yield Table.of("training", part)
 

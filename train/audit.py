@@ -3,15 +3,15 @@
     dermedge audit isic2017
     python train/audit.py isic2017 my_clinic/labels.csv --out overlaps.json
 
-Same id, same patient, same lesion, identical file, same picture: the last is found by content,
-whatever the file is called and however it was resized, recompressed or mirrored.
+Same id (`_downsampled` or not), listed as duplicates, same patient, same lesion, identical file,
+same picture: the last is found by content, whatever the file is called and however it was resized,
+recompressed or mirrored.
 """
 
 from __future__ import annotations
 
 import itertools
 import json
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,16 +20,16 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table as Grid
 
 from runtime.command import Verb
 from runtime.errors import UsageError
+from train import audit_screen
 from train.data import phash
 from train.data.fingerprints import Fingerprints, default_cache
+from train.data.listed import DuplicateList, lists_beside, read_list, tie
 from train.data.open_dataset import open_dataset
-from train.data.overlaps import MEANING, Overlap, find_overlaps, find_within
+from train.data.overlaps import Overlap, find_between, find_within
 from train.data.table import Table
 
 SCHEMA = 1
@@ -40,6 +40,11 @@ Examples:
   dermedge audit isic2017
   dermedge audit isic2017 my_clinic/labels.csv --out overlaps.json
   dermedge audit train.csv test.csv --strict      # in CI: exit code 1 on any overlap
+  dermedge audit isic2019 isic2020 --duplicates twins.csv
+
+A list of duplicates has the header image_name_1,image_name_2. ISIC_2020_Training_Duplicates.csv and
+a duplicates.csv of your own are found in the folder of a set, and hold for all sets that a command
+is given: folds keep such images together, and evaluate refuses them.
 """
 
 
@@ -47,6 +52,8 @@ Examples:
 class Comparison:
     a: str
     b: str
+    a_size: int
+    b_size: int
     overlaps: tuple[Overlap, ...]
 
 
@@ -56,6 +63,7 @@ class Audit:
     names: tuple[str, ...]
     comparisons: tuple[Comparison, ...]
     repeats: dict[str, tuple[Overlap, ...]]
+    lists: tuple[DuplicateList, ...]
 
     @property
     def clean(self) -> bool:
@@ -81,6 +89,10 @@ class Audit:
                 "detail_correlation": phash.DETAIL_CORRELATION,
             },
             "sets": sets,
+            "duplicate_lists": [
+                {"file": str(d.file), "pairs": len(d.pairs), "images_here": d.known(self.tables)}
+                for d in self.lists
+            ],
             "comparisons": [
                 {"a": c.a, "b": c.b, "overlaps": [o.as_dict() for o in c.overlaps]}
                 for c in self.comparisons
@@ -92,12 +104,14 @@ class Audit:
 def audit(
     tables: Sequence[Table],
     names: Sequence[str],
+    lists: Sequence[DuplicateList] = (),
     *,
     store: Fingerprints | None = None,
     console: Console | None = None,
 ) -> Audit:
-    """Compares every two tables and every two splits of each, and looks for repeats in each."""
+    """Compares the splits of every two tables and those of each, and looks for repeats in each."""
     store = Fingerprints() if store is None else store
+    tables = tie(tables, lists)
     comparisons: list[Comparison] = []
     repeats: dict[str, tuple[Overlap, ...]] = {}
     with _progress(console) as bar:
@@ -109,15 +123,26 @@ def audit(
         for name, table in zip(names, tables, strict=True):
             within = find_within(table, store=store)
             for (one, other), found in within.splits.items():
-                a, b = (f"{name} [{split or 'no split'}]" for split in (one, other))
-                comparisons.append(Comparison(a, b, tuple(found)))
+                parts = _part(name, table, one), _part(name, table, other)
+                comparisons.append(_comparison(*parts, found))
             repeats[name] = tuple(within.repeats)
             bar.advance(task)
         for i, j in couples:
-            between = tuple(find_overlaps(tables[i], tables[j], store=store))
-            comparisons.append(Comparison(names[i], names[j], between))
+            for (one, other), found in find_between(tables[i], tables[j], store=store).items():
+                parts = _part(names[i], tables[i], one), _part(names[j], tables[j], other)
+                comparisons.append(_comparison(*parts, found))
             bar.advance(task)
-    return Audit(tuple(tables), tuple(names), tuple(comparisons), repeats)
+    return Audit(tuple(tables), tuple(names), tuple(comparisons), repeats, tuple(lists))
+
+
+def _part(name: str, table: Table, split: str) -> tuple[str, int]:
+    """What one published split is called, and how many images it has."""
+    shown = f"{name} [{split or 'no split'}]" if any(table.splits) else name
+    return shown, len(table.where(split=split))
+
+
+def _comparison(a: tuple[str, int], b: tuple[str, int], found: Sequence[Overlap]) -> Comparison:
+    return Comparison(a[0], b[0], a[1], b[1], tuple(found))
 
 
 @contextmanager
@@ -130,50 +155,6 @@ def _progress(console: Console | None) -> Iterator[Progress]:
     )
     with Progress(*columns, console=console, transient=True, disable=console is None) as bar:
         yield bar
-
-
-def _summary(result: Audit) -> Grid:
-    grid = Grid(title="Overlaps: how often the same …")
-    grid.add_column("between", no_wrap=True)
-    for text in MEANING.values():
-        grid.add_column(text.split()[-1], justify="right")
-    for c in result.comparisons:
-        count = Counter(o.kind for o in c.overlaps)
-        cells = [f"[bold red]{count[kind]}[/]" if count[kind] else "0" for kind in MEANING]
-        grid.add_row(escape(f"{c.a}\n{c.b}"), *cells)
-    return grid
-
-
-def _listing(comparison: Comparison, show: int) -> Iterator[str]:
-    yield f"\n{comparison.a} and {comparison.b}:"
-    for o in comparison.overlaps[:show]:
-        detail = f"  ({o.detail})" if o.detail else ""
-        yield f"  {MEANING[o.kind]}: {o.a_id} = {o.b_id}{detail}"
-    if len(comparison.overlaps) > show:
-        yield f"  … and {len(comparison.overlaps) - show} more; --out FILE writes them all"
-
-
-def _print(result: Audit, console: Console, show: int) -> None:
-    for name, table in zip(result.names, result.tables, strict=True):
-        counts = ", ".join(f"{count} {label}" for label, count in table.counts().items())
-        click.echo(f"{name}: {len(table)} samples ({counts})")
-        for warning in table.warnings:
-            click.echo(f"  note: {warning}")
-    if result.comparisons:
-        console.print(_summary(result))
-    for comparison in result.comparisons:
-        if comparison.overlaps:
-            for line in _listing(comparison, show):
-                click.echo(line)
-    for name, repeats in result.repeats.items():
-        if repeats:
-            count = "one pair" if len(repeats) == 1 else f"{len(repeats)} pairs"
-            click.echo(
-                f"\n{name}: {count} of images that show the same picture within a split. "
-                "Grouped folds keep them together."
-            )
-    if result.clean:
-        click.echo("No overlaps.")
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
@@ -189,6 +170,13 @@ def _names(paths: Sequence[Path]) -> list[str]:
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write everything that was found as JSON.",
 )
+@click.option(
+    "--duplicates",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="A list of ids that are the same picture. May be repeated.",
+)
 @click.option("--strict", is_flag=True, help="Exit with code 1 where there is an overlap.")
 @click.option("--show", type=click.IntRange(0), default=20, show_default=True, help="Lines a pair.")
 @click.option(
@@ -197,7 +185,14 @@ def _names(paths: Sequence[Path]) -> list[str]:
     show_default=True,
     help="Remember images that were read in ~/.cache/dermedge.",
 )
-def command(data: tuple[Path, ...], out: Path | None, strict: bool, show: int, cache: bool) -> None:
+def command(
+    data: tuple[Path, ...],
+    out: Path | None,
+    duplicates: tuple[Path, ...],
+    strict: bool,
+    show: int,
+    cache: bool,
+) -> None:
     """Name every overlap between data sets, and between the splits of each.
 
     DATA is the folder of a published set (ISIC 2016 to 2020, HAM10000, PH2), a CSV file with the
@@ -212,13 +207,19 @@ def command(data: tuple[Path, ...], out: Path | None, strict: bool, show: int, c
         )
     tables = [open_dataset(path) for path in data]
     store = Fingerprints(default_cache() if cache else None)
-    result = audit(tables, _names(data), store=store, console=Console(stderr=True))
-    _print(result, Console(), show)
+    lists = _lists(data, duplicates)
+    result = audit(tables, _names(data), lists, store=store, console=Console(stderr=True))
+    audit_screen.show(result, Console(), show)
     if out is not None:
         _write(result, out)
         click.echo(f"\nwritten to {out}")
     if strict and not result.clean:
         click.get_current_context().exit(FOUND)
+
+
+def _lists(data: Sequence[Path], named: Sequence[Path]) -> list[DuplicateList]:
+    found = [*map(read_list, named), *(each for path in data for each in lists_beside(path))]
+    return list({each.file.resolve(): each for each in found}.values())
 
 
 def _write(result: Audit, out: Path) -> None:

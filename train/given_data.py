@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from runtime.errors import UsageError
-from train.data.open_dataset import open_dataset
+from train.data.open_dataset import open_datasets
 from train.data.table import Table
 from train.data.vocabulary import as_one_of
 from train.recipe import Recipe
@@ -16,7 +16,7 @@ from train.recipe import Recipe
 
 def open_labelled(paths: tuple[Path, ...], recipe: Recipe, needs_masks: bool) -> Table:
     """Training images only: what a publisher set aside for testing stays aside."""
-    tables = [open_dataset(path, recipe.classes) for path in paths]
+    tables = open_datasets(paths, recipe.classes)
     samples = [s for table in tables for s in table if s.split != "test" and s.label is not None]
     table = Table.of("+".join(t.name for t in tables), samples, recipe.classes)
     for warning in (w for t in tables for w in t.warnings):
@@ -50,7 +50,7 @@ def open_drawn(paths: tuple[Path, ...], recipe: Recipe) -> list[Table]:
             remedy="leave --masks out",
         )
     found = []
-    for each in map(open_dataset, paths):
+    for each in open_datasets(paths):
         masked = [s for s in each if s.mask is not None and s.split != "test"]
         labels = [s.label and as_one_of(s.label, recipe.classes) for s in masked]
         pairs = zip(masked, labels, strict=True)

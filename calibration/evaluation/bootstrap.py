@@ -92,7 +92,7 @@ class Bootstrap:
 
 def groups_of(table: Table) -> list[int]:
     """A number for each image: the same one for all pictures of a patient or a lesion."""
-    groups = make_groups(table, ("patient", "lesion"))
+    groups = make_groups(table, ("id", "patient", "lesion"))
     number = {name: place for place, group in enumerate(groups) for name in group}
     return [number[name] for name in table.ids]
 

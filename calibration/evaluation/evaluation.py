@@ -105,7 +105,7 @@ class Evaluation:
 
     @cached_property
     def warnings(self) -> list[str]:
-        found = self.leaks.warnings(len(self.selection.table))
+        found = self.leaks.warnings(len(self.selection.table)) + self.leaks.notes
         counts = self.selection.known.counts()
         absent = [name for name, count in counts.items() if not count]
         if absent:

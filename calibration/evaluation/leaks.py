@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from calibration.evaluation.selection import Selection, join
+from calibration.evaluation.selection import Selection
 from calibration.training_images import TrainingSets, same_name
 from runtime.bundle import Bundle
 from runtime.errors import UsageError
 from runtime.out_folder import write_whole
 from train.data.fingerprints import Fingerprints, Progress
-from train.data.overlaps import MEANING, Overlap, find_overlaps, find_within
+from train.data.overlaps import MEANING, Overlap, find_overlaps, find_within, same_names
 from train.data.table import Table
 
 SHOWN = 20
@@ -28,13 +28,15 @@ TRAINED_ON = "a training image"
 
 @dataclass(frozen=True)
 class Leaks:
-    """`trained_on`: evaluated images that a bundle's networks were trained on. `copies`: images
-    that tie to one of those. Both None where the training images are not known."""
+    """`trained_on`: evaluated images that a bundle's networks were trained on. `copies`: ties of
+    others to training images. Both None where the training images are not known; `missing` are
+    the training sets that are not at hand."""
 
     trained_on: tuple[str, ...] | None
     copies: tuple[Overlap, ...] | None
     repeats: tuple[Overlap, ...] | None  # None where it was not looked for
     same_name: bool
+    missing: tuple[str, ...] = ()
 
     def warnings(self, count: int) -> list[str]:
         found = []
@@ -50,7 +52,7 @@ class Leaks:
             found.append(
                 "This bundle was trained on a data set of the same name. Its images could not be "
                 "compared one by one (the set has changed, or only a part of it is here): if it "
-                "was trained on these, the figures are worth nothing."
+                "was trained on these, the figures are worth nothing. --trained-on DATA names them."
             )
         if self.copies:
             found.append(
@@ -58,6 +60,21 @@ class Leaks:
                 "patient, lesion or picture): the figures are better than new patients' would be."
             )
         return found
+
+    @property
+    def notes(self) -> list[str]:
+        """What is not known is no fault of the figures, but a reader should know it."""
+        if self.missing and not self.same_name:
+            return [
+                "Whether these images overlap with training images is not known: "
+                f"{', '.join(self.missing)} is not at hand. --trained-on DATA compares with it."
+            ]
+        if self.trained_on is None and not self.missing:
+            return [
+                "The bundle does not say what it was trained on, so no overlap with training "
+                "images was looked for. --trained-on DATA compares with it."
+            ]
+        return []
 
     @property
     def overlaps(self) -> tuple[Overlap, ...]:
@@ -76,11 +93,17 @@ class Leaks:
         """Nothing is measured on images that the networks know, unless that is asked for."""
         if not self.overlaps:
             return
-        first = ", ".join(dict.fromkeys(one.a_id for one in self.overlaps[:FIRST]))
+        tied: dict[str, Overlap] = {}
+        for one in self.overlaps:
+            tied.setdefault(one.a_id, one)
+        first = ", ".join(
+            f"{o.a_id} = {o.b_id} ({MEANING[o.kind]})" for o in list(tied.values())[:FIRST]
+        )
+        known = len(self.trained_on or ())
         raise UsageError(
             "These images overlap with those that the bundle was trained on.",
-            got=f"{len(self.trained_on or ()):,} training images among {count:,}, and "
-            f"{len(self.copies or ()):,} ties of others to training images; first {first}",
+            got=f"{known:,} training images among {count:,}, and {len(tied) - known:,} others that "
+            f"tie to training images; first {first}",
             expected="images of patients that the networks have not seen",
             remedy=f"{file} names them all: leave them out, or give --all-images to measure on "
             "them all the same, with a warning in every report",
@@ -106,22 +129,26 @@ def find_leaks(
     bundles: Sequence[Bundle],
     store: Fingerprints | None,
     progress: Progress | None = None,
+    told: Sequence[Table] = (),
 ) -> Leaks:
-    """`opened` are the tables as their readers gave them. Without a store no image is compared
-    with another."""
-    whole = join(opened)
-    sets = TrainingSets.of(opened, bundles[0].classes)
-    training = [sets.seen_ids(bundle) for bundle in bundles]
+    """`opened` are the tables as their readers gave them, `told` what a user says was trained on.
+    Without a store only names are compared: no picture is with another."""
+    sets = TrainingSets.of(opened, bundles[0].classes, told)
+    training = [sets.seen(bundle) for bundle in bundles]
     shared: list[str] | None = None
     copies: list[Overlap] | None = None
-    if any(sets.recognised(bundle) for bundle in bundles):
-        shared, copies = [], None if store is None else []
-        for part, ids in zip(selection.parts, training, strict=True):
-            shared += [name for name in part.ids if name in ids]
-            if copies is not None and ids:
-                fresh = part.select([name for name in part.ids if name not in ids])
-                there = whole.select([name for name in whole.ids if name in ids])
-                copies += find_overlaps(fresh, there, store=store, progress=progress)
+    if any(training):
+        shared, copies = [], []
+        for part, seen in zip(selection.parts, training, strict=True):
+            images = {(s.id, s.image) for table in seen for s in table}
+            shared += [s.id for s in part if (s.id, s.image) in images]
+            fresh = part.select([s.id for s in part if (s.id, s.image) not in images])
+            for table in seen:
+                copies += (
+                    same_names(fresh, table)
+                    if store is None
+                    else find_overlaps(fresh, table, store=store, progress=progress)
+                )
     repeats = None
     if store is not None:
         repeats = tuple(find_within(selection.table, store=store, progress=progress).repeats)
@@ -130,6 +157,7 @@ def find_leaks(
         None if copies is None else tuple(copies),
         repeats,
         not selection.held_out and same_name(selection.table, bundles),
+        tuple(dict.fromkeys(name for bundle in bundles for name in sets.missing(bundle))),
     )
 
 

@@ -227,14 +227,14 @@ def _method(evaluation: Evaluation) -> Markup:
         )
     if leaks.trained_on is None:
         texts.append(
-            "Training images: the bundle's training sets were not recognised among these data, so "
-            "images could not be compared with them."
+            "Training images: the bundle's training sets were not at hand, so images could not be "
+            "compared with them."
         )
     else:
-        ties = "not looked for" if leaks.copies is None else f"{len(leaks.copies):,}"
+        by = "patient or lesion" if leaks.repeats is None else "patient, lesion or picture"
         texts.append(
             f"Training images among these: {len(leaks.trained_on):,}; ties to training images by "
-            f"patient, lesion or picture: {ties}."
+            f"{by}: {len(leaks.copies or ()):,}."
         )
     if leaks.repeats is not None:
         texts.append(f"Pairs of images that show the same picture: {len(leaks.repeats):,}.")

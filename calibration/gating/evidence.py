@@ -13,7 +13,8 @@ from calibration.quantising.record import read_record
 from calibration.training_images import TrainingSets, same_name
 from runtime.errors import GateError, UsageError
 from train.data.content import sha256
-from train.data.open_dataset import open_dataset
+from train.data.open_dataset import open_datasets
+from train.data.splits import make_groups
 from train.data.table import Sample, Table
 
 if TYPE_CHECKING:
@@ -71,11 +72,18 @@ class Data:
         kept = (s for s in self.table if s.id in ids and self.split in (None, s.split))
         return Table.of(self.table.name, kept, self.table.classes)
 
+    def tied_to(self, ids: frozenset[str]) -> frozenset[str]:
+        """Ids of all that show a patient, a lesion or a file that one of these shows."""
+        if not ids & frozenset(self.table.ids):
+            return frozenset()
+        groups = make_groups(self.table, ("id", "patient", "lesion", "content"))
+        return frozenset(name for group in groups if not ids.isdisjoint(group) for name in group)
+
 
 def open_data(
     paths: Sequence[Path], classes: Sequence[str], mapping: Mapping[str, str], split: str | None
 ) -> Data:
-    tables = [open_dataset(path, None if mapping else classes) for path in paths]
+    tables = open_datasets(paths, None if mapping else classes)
     notes = [warning for table in tables for warning in table.warnings]
     samples = [sample for table in tables for sample in table]
     mapped = [replace(s, label=class_of(s.label, mapping, classes)) for s in samples]
@@ -97,7 +105,8 @@ def unseen(data: Data, bundles: Sequence[LoadedBundle]) -> tuple[Table, list[str
     """The images that none of these bundles' networks can know, and what to say of the others."""
     seen = frozenset[str]().union(*(data.seen_by(bundle) for bundle in bundles))
     asked = data.only(frozenset(data.table.ids))
-    kept = data.only(frozenset(data.table.ids) - seen)
+    tied = data.tied_to(seen) - seen
+    kept = data.only(frozenset(data.table.ids) - seen - tied)
     if not len(kept):
         raise UsageError(
             "The networks were made with every one of these images: they are no evidence."
@@ -108,9 +117,14 @@ def unseen(data: Data, bundles: Sequence[LoadedBundle]) -> tuple[Table, list[str
             remedy="name other --data, or --folds with the bundles of `export --fold K`",
         )
     notes = []
-    if left_out := len(asked) - len(kept):
-        are = "image is" if left_out == 1 else "images are"
-        notes.append(f"{left_out} {are} left out: networks were trained or quantised on them")
+    reasons = {
+        "networks were trained or quantised on them": seen,
+        "they show a patient, a lesion or a file that networks were trained or quantised on": tied,
+    }
+    for why, ids in reasons.items():
+        if left_out := len(data.only(ids)):
+            are = "image is" if left_out == 1 else "images are"
+            notes.append(f"{left_out} {are} left out: {why}")
     for bundle in bundles:
         if read_record(bundle) is None and any(map(_has_int8, bundle.spec.models.values())):
             notes.append(f"{bundle.path} does not say which images its 8 bits were made with")
@@ -120,6 +134,11 @@ def unseen(data: Data, bundles: Sequence[LoadedBundle]) -> tuple[Table, list[str
             "The networks were trained on a data set of the same name, which could not be compared "
             "image by image (it has changed, or only a part is here): if these are its images, "
             "they are no evidence"
+        )
+    elif missing := dict.fromkeys(n for b in strangers for n in data.trainings.missing(b)):
+        notes.append(
+            f"Whether networks were trained on any of these is not known: {', '.join(missing)} is "
+            "not among the data. Name it with --data too, and what they know is left out"
         )
     return kept, notes
 

@@ -103,7 +103,7 @@ class Sides:
     def groups(self) -> tuple[Rows, ...]:
         """Rows of one patient, lesion or file: they are lost together, so they count once."""
         place = {name: row for row, name in enumerate(self.ids)}
-        groups = make_groups(self.reference.table, ("patient", "lesion", "content"))
+        groups = make_groups(self.reference.table, ("id", "patient", "lesion", "content"))
         return tuple(np.array([place[name] for name in group]) for group in groups)
 
     def count_groups(self, rows: Flags) -> int:

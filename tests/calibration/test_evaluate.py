@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -215,6 +216,28 @@ def test_training_images_are_shouted_about_everywhere(data: Path, tmp_path: Path
     assert found["leakage"]["trained_on"] == 24
     assert "TRAINING IMAGES" in found["warnings"][0]
     assert "may not be quoted" in (tmp_path / "out/report.html").read_text()
+
+
+def test_a_training_set_is_named_to_be_compared_with(data: Path, tmp_path: Path) -> None:
+    """Nothing of it is measured, and its images may have names that `--data` could not take."""
+    known = make_bundle(tmp_path / "B")
+    table = read(data / "labels.csv")
+    part = Table.of("labels", [replace(s, split="") for s in table][:6])
+    part.to_csv(tmp_path / "trained.csv")
+    words = ("--bundle", known.path, "--data", data, "--map", "MEL=melanoma", "--no-copies")
+    words = (*words, "--trained-on", tmp_path / "trained.csv", "--out", tmp_path / "out")
+    refused = evaluate(*words)
+    assert refused.exit_code == 2
+    assert "6 training images among 24" in refused.output
+    done = evaluate(*words, "--all-images")
+    assert done.exit_code == 0, done.output
+    assert json.loads((tmp_path / "out/evaluation.json").read_text())["data"]["images"] == 24
+
+
+def test_a_reader_is_told_where_overlaps_are_not_known(evaluated: tuple[str, Any, Path]) -> None:
+    output, found, _ = evaluated
+    assert "note: The bundle does not say what it was trained on" in " ".join(output.split())
+    assert any("--trained-on DATA" in warning for warning in found["warnings"])
 
 
 def folds_of(data: Path, folder: Path) -> list[LoadedBundle]:

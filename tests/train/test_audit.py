@@ -35,7 +35,7 @@ def test_it_names_the_overlap_and_writes_it(clinic: Path) -> None:
     out = clinic / "reports" / "overlaps.json"
     result = run(clinic / "isic", clinic / "clinic", "--out", out)
     assert result.exit_code == 0, result.output
-    assert "same picture: ISIC_0000001 = x" in result.stdout
+    assert "ISIC_0000001 = x: same picture" in result.stdout
     assert "columns that are not used: camera" in result.stdout
     written = json.loads(out.read_text())
     assert written["schema"] == 1
@@ -43,7 +43,8 @@ def test_it_names_the_overlap_and_writes_it(clinic: Path) -> None:
     assert written["sets"][1]["splits"] == {"train": 1, "test": 1}
     between = {(c["a"], c["b"]): c["overlaps"] for c in written["comparisons"]}
     assert between["clinic [train]", "clinic [test]"] == []
-    (overlap,) = between["isic", "clinic"]
+    assert between["isic [train]", "clinic [test]"] == []
+    (overlap,) = between["isic [train]", "clinic [train]"]
     assert (overlap["kind"], overlap["b_id"]) == ("phash", "x")
 
 
@@ -73,6 +74,46 @@ def test_files_of_the_same_name_are_told_apart(clinic: Path) -> None:
     text(copy, "image,label\nq.jpg,nevus\n")
     result = run(clinic / "clinic" / "labels.csv", copy)
     assert f"{copy}: 1 samples" in result.stdout
+
+
+@pytest.fixture
+def listed(clinic: Path) -> Path:
+    """A third set, and a list that says that its one picture is one of the clinic's."""
+    text(clinic / "other" / "labels.csv", "image,label\nq.jpg,nevus\n")
+    save(clinic / "other" / "q.jpg", picture(8))
+    return text(clinic / "twins.csv", "image_name_1,image_name_2\nq,far\nfar,y\n")
+
+
+def test_a_list_of_duplicates_holds_for_every_two_sets(clinic: Path, listed: Path) -> None:
+    sets = (clinic / "isic", clinic / "clinic", clinic / "other")
+    assert "listed duplicate" not in run(*sets, "--show", "9").stdout
+    result = run(*sets, "--duplicates", listed)
+    assert f"{listed}: 2 pairs of duplicates, 2 images are here" in result.stdout
+    assert "clinic [test] = other:\n  y = q: listed duplicate\n" in result.stdout
+    (clinic / "isic" / "duplicates.csv").write_bytes(listed.read_bytes())
+    assert "y = q: listed duplicate" in run(*sets, "--strict").stdout
+
+
+def test_a_list_of_another_form_is_refused(clinic: Path) -> None:
+    bad = text(clinic / "bad.csv", "first,second\na,b\n")
+    result = run(clinic / "clinic", "--duplicates", bad)
+    assert (result.exit_code, "image_name_1, image_name_2" in result.stderr) == (2, True)
+    text(bad, "image_name_1,image_name_2\na,b\nc,\n")
+    result = run(clinic / "clinic", "--duplicates", bad)
+    assert (result.exit_code, "line 3: one id without the other" in result.stderr) == (2, True)
+
+
+def test_images_are_counted_on_both_sides_once(clinic: Path) -> None:
+    rows = "".join(f"{name}.jpg,nevus,p1\n" for name in "xy")
+    text(clinic / "clinic" / "labels.csv", "image,label,patient\n" + rows)
+    text(clinic / "one" / "labels.csv", "image,label,patient\nx.jpg,nevus,p1\n")
+    save(clinic / "one" / "x.jpg", picture(5), quality=60)
+    lines = [
+        line.replace("│", " ").split()
+        for line in run(clinic / "clinic", clinic / "one").stdout.splitlines()
+    ]
+    assert ["clinic", "2", "1", "0", "2", "0", "1", "0", "2"] in lines
+    assert ["one", "1", "1", "0", "1", "0", "1", "0", "1"] in lines
 
 
 def test_the_cache_is_used(clinic: Path) -> None:

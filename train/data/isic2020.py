@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from train.data.facts import number_in
+from train.data.listed import BESIDE, read_list
 from train.data.published import PHOTOGRAPHS, UNPACK, Part, PublishedSet, files_in
-from train.data.reader import BadRow, Format, Row, header_of, read_rows
+from train.data.reader import BadRow, Format, Row, header_of
 from train.data.table import Table
 
 NAME = "isic2020"
@@ -34,7 +35,7 @@ DIAGNOSES = {
     "atypical melanocytic proliferation": "benign",
 }
 CLASSES = (*dict.fromkeys(DIAGNOSES.values()), "malignant")
-DUPLICATES = "ISIC_2020_Training_Duplicates.csv"
+DUPLICATES = BESIDE[0]
 _TRAIN = ("ISIC_2020_Training_Input", "jpeg/train", "train")
 _TEST = ("ISIC_2020_Test_Input", "jpeg/test", "test")
 _TRUTH = ("ISIC_2020_Training_GroundTruth_v2.csv", "ISIC_2020_Training_GroundTruth.csv")
@@ -133,8 +134,7 @@ def _copies(found: PublishedSet, images: Collection[str]) -> set[str]:
             name = kept[name]
         return name
 
-    for row in read_rows(table, ("image_name_1", "image_name_2"))[1]:
-        first, second = (row.cells.get(f"image_name_{n}", "") for n in (1, 2))
+    for first, second in read_list(table).pairs:
         if first in kept and second in kept:
             kept[kept_of(second)] = kept_of(first)
     left_out = {name for name in kept if kept[name] != name}

@@ -20,6 +20,7 @@ from train.data import (
     own_csv,
     ph2,
 )
+from train.data.listed import DuplicateList, lists_beside, tie
 from train.data.reader import Format
 from train.data.table import Table
 
@@ -68,9 +69,19 @@ def open_dataset(path: Path, classes: Sequence[str] | None = None) -> Table:
     )
 
 
+def open_datasets(
+    paths: Sequence[Path], classes: Sequence[str] | None = None, lists: Sequence[DuplicateList] = ()
+) -> list[Table]:
+    """Several at once: what is listed as the same beside one of them is so in the others too."""
+    tables = [open_dataset(path, classes) for path in paths]
+    return tie(tables, [*lists, *(found for path in paths for found in lists_beside(path))])
+
+
 def _glance(path: Path) -> str:
     if path.is_file():
         return f"a file {path.name}"
     names = sorted(p.name for p in path.iterdir())
     more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return f"a folder with {', '.join(names[:5])}{more}" if names else "an empty folder"
+    tables = [name for name in names if name.lower() in own_csv.FOLDER_NAMES]
+    lacking = "".join(f"; {name} has no column image" for name in tables)
+    return f"a folder with {', '.join(names[:5])}{more}{lacking}" if names else "an empty folder"

@@ -17,6 +17,7 @@ from runtime.errors import InputError, UsageError
 from train.data.content import sha256
 from train.data.duplicates import find_pairs
 from train.data.fingerprints import Fingerprints, Progress
+from train.data.listed import names_of
 from train.data.table import UNLABELLED, Sample, Table
 
 
@@ -27,13 +28,14 @@ def _content(sample: Sample) -> str | None:
         return None  # what cannot be read is tied to nothing
 
 
-SAME: dict[str, Callable[[Sample], str | None]] = {
-    "patient": lambda sample: sample.patient,
-    "lesion": lambda sample: sample.lesion,
-    "content": _content,
+SAME: dict[str, Callable[[Sample], Iterable[str | None]]] = {
+    "id": names_of,  # with the other names that a list of duplicates knows it by
+    "patient": lambda sample: [sample.patient],
+    "lesion": lambda sample: [sample.lesion],
+    "content": lambda sample: [_content(sample)],
 }
 TIES = (*SAME, "phash")
-GROUP_BY = ("patient", "lesion", "phash")  # a copy of a file has the same perceptual hash
+GROUP_BY = ("id", "patient", "lesion", "phash")  # a copy of a file has the same perceptual hash
 
 
 def make_folds(
@@ -101,11 +103,10 @@ def make_groups(
             expected=f"some of {', '.join(TIES)}",
         )
     ties: list[tuple[int, int]] = []
-    for name, value_of in SAME.items():
-        if name in group_by:
-            first: dict[str, int] = {}
-            values = map(value_of, table)
-            ties += [(first.setdefault(v, i), i) for i, v in enumerate(values) if v is not None]
+    for tie in (name for name in SAME if name in group_by):
+        first: dict[str, int] = {}
+        named = ((i, value) for i, sample in enumerate(table) for value in SAME[tie](sample))
+        ties += [(first.setdefault(value, i), i) for i, value in named if value is not None]
     if "phash" in group_by:
         pairs = find_pairs([s.image for s in table], store=store, progress=progress)
         ties += [(pair.first, pair.second) for pair in pairs]

@@ -40,6 +40,7 @@ class Sample:
     site: str | None = None  # in the publisher's words, which differ between publishers
     source: str | None = None  # the clinic or the part of the collection that it is from
     artefacts: Artefacts = NOTHING_KNOWN
+    same_as: tuple[str, ...] = ()  # other ids that the same picture has by a list of duplicates
 
 
 def metadata(sample: Sample) -> dict[str, object]:

@@ -21,6 +21,8 @@ from runtime.bundle import Bundle
 from runtime.errors import UsageError
 from tests.bundle_factory import bundle_fields
 from tests.runtime.scans import write_pictures
+from tests.train.data.pictures import picture as textured
+from tests.train.data.pictures import save
 from train.data.fingerprints import Fingerprints
 from train.data.overlaps import MEANING
 from train.data.table import Sample, Table
@@ -198,6 +200,85 @@ def test_a_copy_of_a_training_image_under_another_name_is_found(tmp_path: Path) 
         named = list(csv.DictReader(text))
     assert {"image": "copy", "training image": "i0"}.items() <= named[0].items()
     assert {row["tie"] for row in named} <= set(MEANING.values())
+
+
+def elsewhere(folder: Path, *samples: Sample) -> Table:
+    """Another set with pictures of its own, whatever its images are called."""
+    pictures = [save(folder / f"{n}.png", textured(50 + n)) for n in range(len(samples))]
+    rows = zip(samples, pictures, strict=True)
+    return Table.of("other", [replace(s, dataset="other", image=p) for s, p in rows])
+
+
+def mine(folder: Path) -> Table:
+    """What was trained on: two images of a lesion each, and one more."""
+    names = ("ISIC_1", "ISIC_2", "ISIC_3")
+    files = [save(folder / f"{n}.png", textured(n)) for n in range(3)]
+    return Table.of("mine", [
+        Sample(name, "mine", file, "nevus", "train", lesion=f"l{name}")
+        for name, file in zip(names, files, strict=True)
+    ])  # fmt: skip
+
+
+@pytest.mark.parametrize("pictures", [True, False])
+def test_ties_to_a_training_set_that_is_only_named(tmp_path: Path, pictures: bool) -> None:
+    """It is compared with, not measured, and what ties is told though the sets are two."""
+    trained = mine(tmp_path / "mine")
+    rows = [Sample(name, "other", tmp_path, "nevus", "") for name in
+            ("ISIC_1_downsampled", "a", "b", "free", "copy")]  # fmt: skip
+    rows[1] = replace(rows[1], lesion="lISIC_2")
+    rows[2] = replace(rows[2], lesion="lISIC_2")
+    other = elsewhere(tmp_path / "other", *rows)
+    other[4].image.write_bytes(trained[2].image.read_bytes())
+    seen, store = trained_on(trained), Fingerprints() if pictures else None
+    leaks = find_leaks([other], choose(other, [seen], None, False), [seen], store, told=[trained])
+    assert (leaks.trained_on, leaks.missing, leaks.notes) == ((), (), [])
+    found = [(o.kind, o.a_id, o.b_id) for o in leaks.copies or ()]
+    named = [
+        ("id", "ISIC_1_downsampled", "ISIC_1"),
+        ("lesion", "a", "ISIC_2"),
+        ("lesion", "b", "ISIC_2"),
+    ]
+    assert found == named + [("bytes", "copy", "ISIC_3")] * pictures
+    with pytest.raises(UsageError) as caught:
+        leaks.refuse(5, tmp_path / "overlaps.csv")
+    assert "ISIC_1_downsampled = ISIC_1 (same id), a = ISIC_2 (same lesion)" in str(caught.value)
+    assert f"{3 + pictures} others that tie" in str(caught.value)
+
+
+def test_a_training_set_that_is_named_is_believed(tmp_path: Path) -> None:
+    """Another copy of it has another digest. Its test split was not trained on."""
+    trained = mine(tmp_path / "mine")
+    seen = bundle(data=[{"name": "mine", "sha256": "1" * 64, "images": 3}])
+    rows = [Sample(name, "o", tmp_path, "nevus", "") for name in ("ISIC_1", "ISIC_3")]
+    other = elsewhere(tmp_path / "other", *rows)
+    told = Table.of("mine", [*trained[:2], replace(trained[2], split="test")])
+    leaks = find_leaks([other], choose(other, [seen], None, False), [seen], None, told=[told])
+    assert [(o.kind, o.a_id) for o in leaks.copies or ()] == [("id", "ISIC_1")]
+    fold = seen.model_copy(deep=True, update={
+        "provenance": seen.provenance.model_copy(update={"held_out": ("ISIC_1",)})
+    })  # fmt: skip
+    leaks = find_leaks([other], choose(other, [seen], None, False), [fold], None, told=[told])
+    assert (leaks.trained_on, leaks.copies) == ((), ())
+
+
+def test_both_sets_that_were_trained_on_may_come_from_two_options(tmp_path: Path) -> None:
+    first, second = mine(tmp_path / "mine"), table(tmp_path / "more")
+    seen = trained_on(join([first, Table.of("b", [s for s in second if s.split != "test"])]))
+    chosen = choose(second, [seen], None, False)
+    leaks = find_leaks([second], chosen, [seen], None, told=[first])
+    assert leaks.trained_on == second.ids[:5]
+
+
+def test_where_nothing_can_be_known_the_way_to_know_is_told(tmp_path: Path) -> None:
+    other = elsewhere(tmp_path, Sample("a", "other", tmp_path, "nevus", ""))
+    known = bundle(data=[{"name": "isic2017", "sha256": "1" * 64, "images": 2000}])
+    leaks = find_leaks([other], choose(other, [known], None, False), [known], None)
+    assert leaks.warnings(1) == []
+    (note,) = leaks.notes
+    assert "isic2017 (2,000 images) is not at hand. --trained-on DATA" in note
+    leaks.refuse(1, tmp_path / "overlaps.csv")
+    leaks = find_leaks([other], choose(other, [bundle()], None, False), [bundle()], None)
+    assert "does not say what it was trained on" in leaks.notes[0]
 
 
 def test_another_version_of_the_training_set_is_a_suspicion(tmp_path: Path) -> None:

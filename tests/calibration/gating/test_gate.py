@@ -303,6 +303,19 @@ def test_images_that_8_bits_were_made_with_are_no_evidence(
     assert "made with every one of these images" in result.output
 
 
+def test_nor_are_others_of_their_lesions(
+    reference: LoadedBundle, candidate: LoadedBundle, tmp_path: Path
+) -> None:
+    data = write_clinic(tmp_path / "clinic")
+    header, *rows = data.read_text().splitlines()
+    lesions = [f"{row},{'same' if number < 3 else number}" for number, row in enumerate(rows)]
+    data.write_text("\n".join([f"{header},lesion", *lesions]) + "\n")
+    learned = with_record(candidate, [data.parent / "c000.png"])
+    output = " ".join(held(reference, learned, data).output.split())
+    assert "1 image is left out: networks were trained or quantised on them" in output
+    assert "2 images are left out: they show a patient, a lesion or a file" in output
+
+
 def test_8_bits_of_unknown_origin_are_said_to_be(
     reference: LoadedBundle, candidate: LoadedBundle, clinic: Path
 ) -> None:
@@ -322,7 +335,9 @@ def test_a_training_set_of_the_same_name_is_mentioned(clinic: Path, tmp_path: Pa
     assert words in " ".join(result.output.split())
     other = changed(trained, provenance={"data": [{**grown, "name": "another"}]})
     result = held(other, quantised(other, tmp_path / "C8"), named)
-    assert words not in " ".join(result.output.split())
+    output = " ".join(result.output.split())
+    assert words not in output
+    assert "another (200 images) is not among the data" in output
 
 
 def test_labels_of_another_name_are_mapped(

@@ -62,7 +62,7 @@ def test_a_csv_and_the_folder_it_lies_in(tmp_path: Path) -> None:
 
 def test_a_folder_whose_csv_is_something_else(tmp_path: Path) -> None:
     text(tmp_path / "labels.csv", "id,dx\n1,nv\n")
-    with pytest.raises(UsageError, match=r"a folder with labels\.csv"):
+    with pytest.raises(UsageError, match=r"a folder with labels\.csv; labels\.csv has no column"):
         open_dataset(tmp_path)
 
 

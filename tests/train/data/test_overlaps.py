@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.train.data.pictures import picture, save
-from train.data.overlaps import Overlap, find_overlaps, find_within
+from train.data.listed import DuplicateList, tie
+from train.data.overlaps import Overlap, find_between, find_overlaps, find_within
 from train.data.table import Sample, Table
 
 
@@ -44,17 +45,54 @@ def test_every_kind_is_found(sets: tuple[Table, Table]) -> None:
     assert [(o.kind, o.a_id, o.b_id) for o in found] == [
         ("id", "e", "e_downsampled"),
         ("patient", "a", "k"),
+        ("patient", "f", "k"),
         ("lesion", "b", "l"),
         ("bytes", "c", "m"),
         ("phash", "d", "n"),
     ]
     assert found[1].detail == "p1: 2 and 1 images"
-    assert "labels differ: nevus, melanoma" in found[4].detail
+    assert "labels differ: nevus, melanoma" in found[5].detail
     assert found[0].as_dict() == {
         "kind": "id",
         "a_id": "e",
         "b_id": "e_downsampled",
         "detail": "",
+    }
+
+
+def kinds(overlaps: list[Overlap]) -> list[tuple[str, str, str]]:
+    return [(o.kind, o.a_id, o.b_id) for o in overlaps]
+
+
+def test_a_list_ties_where_only_one_side_has_it(tmp_path: Path) -> None:
+    """Over several lines, over images that are nowhere, and whatever ISIC 2019 calls them."""
+    a = Table.of("a", [one(tmp_path / "a", "x", 1), one(tmp_path / "a", "free", 2)])
+    b = Table.of("b", [one(tmp_path / "b", "z_downsampled", 3), one(tmp_path / "b", "w", 4)])
+    pairs = (("x", "gone"), ("gone", "z"), ("elsewhere", "w"))
+    (known,) = tie([a], [DuplicateList(tmp_path, pairs)])
+    assert known[0].same_as == ("gone", "z")
+    assert kinds(find_overlaps(known, b)) == [("listed", "x", "z_downsampled")]
+    assert kinds(find_overlaps(b, known)) == [("listed", "z_downsampled", "x")]
+    assert find_overlaps(a, b) == []
+
+
+def test_names_within_a_split_are_repeats(tmp_path: Path) -> None:
+    rows = [one(tmp_path, name, n) for n, name in enumerate(("x", "x_downsampled", "y", "z"))]
+    (table,) = tie([Table.of("t", rows)], [DuplicateList(tmp_path, (("y", "z"),))])
+    assert kinds(find_within(table).repeats) == [("id", "x", "x_downsampled"), ("listed", "y", "z")]
+
+
+def test_every_split_of_one_is_held_against_every_split_of_the_other(tmp_path: Path) -> None:
+    here = [one(tmp_path / "a", n, seed, n) for n, seed in (("train", 1), ("test", 2))]
+    there = [replace(one(tmp_path / "b", n, seed, n), id=f"b{n}") for n, seed in
+             (("test", 1), ("validation", 3))]  # fmt: skip
+    here[1], there[0] = replace(here[1], lesion="l1"), replace(there[0], lesion="l1")
+    found = find_between(Table.of("a", here), Table.of("b", there))
+    assert {pair: kinds(overlaps) for pair, overlaps in found.items()} == {
+        ("train", "test"): [("bytes", "train", "btest")],
+        ("train", "validation"): [],
+        ("test", "test"): [("lesion", "test", "btest")],
+        ("test", "validation"): [],
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from runtime.errors import UsageError
 from tests.train.data.pictures import picture, sample, save
+from train.data.listed import DuplicateList, tie
 from train.data.splits import holdout, make_folds, make_groups
 from train.data.table import Sample, Table
 
@@ -103,6 +105,46 @@ def test_ties_carry_over() -> None:
     assert make_groups(table, BY_NAME) == [("a", "b", "c"), ("d",)]
     assert make_groups(table, ("lesion",)) == [("a",), ("b", "c"), ("d",)]
     assert len(make_groups(table, ())) == 4
+
+
+PAIR = ("one", "other")
+
+
+def tied_by(what: str, folder: Path) -> Table:
+    """Many images, of which the first two belong together by one thing alone."""
+    files = [save(folder / f"{n}.jpg", picture(n)) for n in range(9)]
+    names = [*PAIR, *(f"free{n}" for n in range(7))]
+    rows = [Sample(name, "t", file, "nevus", "") for name, file in zip(names, files, strict=True)]
+    match what:
+        case "patient" | "lesion":
+            rows[:2] = [replace(row, **{what: "p"}) for row in rows[:2]]
+        case "downsampled":
+            rows[1] = replace(rows[1], id="one_downsampled")
+        case "bytes":
+            files[1].write_bytes(files[0].read_bytes())
+        case "picture":
+            save(files[1], picture(0), quality=60)
+        case "list":
+            return tie([Table.of("t", rows)], [DuplicateList(folder, (PAIR,))])[0]
+    return Table.of("t", rows)
+
+
+@pytest.mark.parametrize("what", ["patient", "lesion", "downsampled", "bytes", "picture", "list"])
+def test_each_tie_alone_keeps_images_in_one_part(what: str, tmp_path: Path) -> None:
+    table = tied_by(what, tmp_path)
+    together = tuple(sorted(table.ids[:2]))
+    assert [group for group in make_groups(table) if len(group) > 1] == [together]
+    for seed in range(6):
+        assert len({make_folds(table, 3, seed)[name] for name in together}) == 1
+        rest, _ = holdout(table, 0.5, seed)
+        assert len({name in rest.ids for name in together}) == 1
+
+
+def test_without_a_tie_they_part(tmp_path: Path) -> None:
+    table = tied_by("nothing", tmp_path)
+    assert all(len(group) == 1 for group in make_groups(table))
+    dealt = [make_folds(table, 3, seed) for seed in range(6)]
+    assert any(folds["one"] != folds["other"] for folds in dealt)
 
 
 def test_copies_stay_together(tmp_path: Path) -> None:
