@@ -138,8 +138,8 @@ def test_the_json_keeps_its_shape(evaluated: tuple[str, Any, Path]) -> None:
     assert found["schema"] == 1
     assert list(found) == [
         "schema", "created", "bundles", "data", "warnings", "leakage", "metrics", "by_prevalence",
-        "confusion", "outcomes", "risk_by_coverage", "acquisition", "subgroups", "other_classes", "method",
-        "predictions",
+        "confusion", "outcomes", "risk_by_coverage", "acquisition", "subgroups", "other_classes",
+        "method", "predictions",
     ]  # fmt: skip
     assert list(found["metrics"]) == [
         "auc", "partial_auc", "average_precision", "specificity_at_sensitivity",
