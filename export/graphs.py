@@ -70,31 +70,42 @@ class MemberGraph(nn.Module):
         super().__init__()
         self.net = HEAT_MAPS[heatmap](net, size)
         self.unlikeness = unlikeness
-        doubted = () if unlikeness is None else (self.doubts,)
-        self.outputs = (*self.decides, *doubted, self.explains)
+        self.outputs = (*_decided(unlikeness), self.explains)
 
     def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        if self.unlikeness is None:
-            logits, features, heat = self.net(image)
-            return torch.softmax(logits, dim=1), logits, features, heat
-        with pooled_depths(cut_trunk(self.net.net)) as pooled:
-            logits, features, heat = self.net(image)
-        unlike = self.unlikeness(torch.cat(pooled, dim=1))
-        return torch.softmax(logits, dim=1), logits, features, unlike, heat
+        (logits, features, heat), *doubt = _doubted(self.net, self.net.net, image, self.unlikeness)
+        return torch.softmax(logits, dim=1), logits, features, *doubt, heat
 
 
 class DecidingGraph(nn.Module):
     """A member as PyTorch computes it where nobody asks for a heat map, as engines do."""
 
-    inputs, outputs = MemberGraph.inputs, MemberGraph.decides
+    inputs = MemberGraph.inputs
 
     def __init__(self, graph: MemberGraph) -> None:
         super().__init__()
-        self.net = graph.net.net
+        self.net, self.unlikeness = graph.net.net, graph.unlikeness
+        self.outputs = _decided(graph.unlikeness)
 
     def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        logits, features = self.net(image)
-        return torch.softmax(logits, dim=1), logits, features
+        (logits, features), *doubt = _doubted(self.net, self.net, image, self.unlikeness)
+        return torch.softmax(logits, dim=1), logits, features, *doubt
+
+
+def _decided(unlikeness: Unlikeness | None) -> tuple[str, ...]:
+    return MemberGraph.decides if unlikeness is None else (*MemberGraph.decides, MemberGraph.doubts)
+
+
+def _doubted(
+    asked: nn.Module, member: Member, image: torch.Tensor, unlikeness: Unlikeness | None
+) -> tuple[Any, ...]:
+    """What `asked`, which runs the member once, says of the image; and how unlike it is, if that
+    is measured."""
+    if unlikeness is None:
+        return (asked(image),)
+    with pooled_depths(cut_trunk(member)) as pooled:
+        said = asked(image)
+    return said, unlikeness(torch.cat(pooled, dim=1))
 
 
 class ZooMeGraph(nn.Module):

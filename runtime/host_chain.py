@@ -7,6 +7,7 @@ on two cores, large and small, took as long; and so a time belongs to a member.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from runtime.lesion import Box, Lesion
     from runtime.specs import PreprocessSpec, ViewSpec
 
+AT_ONCE = 2  # views; averaging a large frame is bound by its memory, and more gain nothing
 Tensors = dict["tuple[ViewSpec, PreprocessSpec]", Floats]
 """What networks of one frame are given, by what they look at and how."""
 
@@ -49,6 +51,7 @@ class HostChain(Chain):
         self.bundle = bundle
         self._how = backend, threads, precision
         self._stack = ExitStack()
+        self._side_by_side = self._stack.enter_context(ThreadPoolExecutor(AT_ONCE))
         self._engines: dict[str, Engine] = {}
         try:
             for name in models_in_use(bundle.spec):
@@ -157,25 +160,42 @@ class HostChain(Chain):
     ) -> dict[str, Said]:
         """The inputs of all members and the ensemble. What two look at is prepared once."""
         spec = self.bundle.spec
-        size = frame.shape[0], frame.shape[1]
-        cuts: dict[ViewSpec, Image | Floats] = {}
+        self._prepare(frame, purified, lesion, tensors)
         row = spec.chain.metadata.encode(metadata) if spec.chain.metadata else None
         feeds: dict[str, Said] = {}
         for name in _deciding(spec):
             feeds[name] = {}
             for item in spec.models[name].inputs:
                 if item.kind == "image":
-                    view = spec.views[item.view]
-                    if (view, item.preprocess) not in tensors:
-                        if view not in cuts:
-                            seen = frame if view.source == "frame" else purified
-                            assert seen is not None  # bundle.py: no purified view without
-                            cuts[view] = cut_view(seen, view, lesion, size)
-                        tensors[view, item.preprocess] = to_tensor(cuts[view], item.preprocess)
-                    feeds[name][item.name] = tensors[view, item.preprocess]
+                    feeds[name][item.name] = tensors[spec.views[item.view], item.preprocess]
                 elif item.kind == "metadata" and row is not None:
                     feeds[name][item.name] = row
         return feeds
+
+    def _prepare(
+        self,
+        frame: Image,
+        purified: Image | Floats | None,
+        lesion: Lesion | None,
+        tensors: Tensors,
+    ) -> None:
+        """Every view at every size that is not among `tensors` yet, several side by side."""
+        spec = self.bundle.spec
+        size = frame.shape[0], frame.shape[1]
+        missing: dict[ViewSpec, list[PreprocessSpec]] = {}
+        for name in _deciding(spec):
+            for item in spec.models[name].inputs:
+                if item.kind == "image" and (spec.views[item.view], item.preprocess) not in tensors:
+                    missing.setdefault(spec.views[item.view], []).append(item.preprocess)
+
+        def prepared(view: ViewSpec) -> Tensors:
+            seen = frame if view.source == "frame" else purified
+            assert seen is not None  # bundle.py: no purified view without
+            cut = cut_view(seen, view, lesion, size)
+            return {(view, how): to_tensor(cut, how) for how in dict.fromkeys(missing[view])}
+
+        for found in self._side_by_side.map(prepared, missing):
+            tensors.update(found)
 
     def _combine(self, said: Mapping[str, Said], feeds: Mapping[str, Said]) -> Floats:
         spec = self.bundle.spec

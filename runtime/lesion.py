@@ -156,11 +156,13 @@ def cut_view(
     crop = box.cut(picture)
     if view.background == "keep" or lesion is None:
         return crop
-    return crop * box.cut(nearest(lesion.mask, *size))[..., None]
+    return np.asarray(cv2.copyTo(crop, nearest(lesion.mask, *size, box)))
 
 
-def nearest(mask: Mask, height: int, width: int) -> Mask:
-    """A mask at another size: pixel i takes the sample floor((i + ½) · mask / pixels)."""
-    rows = (2 * np.arange(height) + 1) * mask.shape[0] // (2 * height)
-    columns = (2 * np.arange(width) + 1) * mask.shape[1] // (2 * width)
+def nearest(mask: Mask, height: int, width: int, box: Box | None = None) -> Mask:
+    """A mask at another size: pixel i takes the sample floor((i + ½) · mask / pixels). `box`: only
+    this part of that."""
+    box = box or Box(0, 0, width, height)
+    rows = (2 * np.arange(box.y, box.y + box.height) + 1) * mask.shape[0] // (2 * height)
+    columns = (2 * np.arange(box.x, box.x + box.width) + 1) * mask.shape[1] // (2 * width)
     return mask[np.ix_(rows, columns)]
