@@ -31,7 +31,7 @@ TITLES = {
     **{_name("grown", share): f"Grown by {percent(share)}" for share in SHARES},
     **{_name("shrunk", share): f"Shrunk by {percent(share)}" for share in SHARES},
     "shifted": f"Shifted by {percent(SHIFT)}",
-    "blob": f"Elsewhere, {percent(BLOB)} of the frame",
+    "blob": f"{percent(BLOB)} of skin elsewhere",
     "other": "Of another image",
     "whole": "The whole frame",
     "nothing": "Nothing found",
