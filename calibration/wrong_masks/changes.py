@@ -57,23 +57,19 @@ def wrong_masks(
 
 
 def grown(mask: Mask, share: float) -> Mask:
-    """Enlarged about the middle of its box. Its own cells stay, in the bays of an outline too."""
-    rows, columns = (
-        _drawn_in(np.arange(count), _middle(mask, axis), 1 / (1 + share))
-        for axis, count in enumerate(mask.shape)
-    )
-    return mask | mask[np.ix_(rows, columns)]
+    """Every side of its box moves out by half of that share."""
+    sides = (last - first for first, last in (_ends(mask, axis) for axis in (0, 1)))
+    brush = _ellipse(*(int(share * side / 2 + 0.5) + 0.5 for side in sides))
+    return np.asarray(cv2.dilate(mask, brush), dtype=np.uint8)
 
 
 def shrunk(mask: Mask, share: float) -> Mask:
     """Drawn together about the middle of its box: never to nothing, as eroding would."""
-    return _moved_to(
-        mask,
-        *(
-            _drawn_in(cells, _middle(mask, axis), 1 - share)
-            for axis, cells in enumerate(np.nonzero(mask))
-        ),
-    )
+    places = []
+    for axis, cells in enumerate(np.nonzero(mask)):
+        middle = sum(_ends(mask, axis)) / 2
+        places.append(np.floor(middle + (cells + 0.5 - middle) * (1 - share)).astype(np.int64))
+    return _moved_to(mask, *places)
 
 
 def shifted(mask: Mask) -> Mask:
@@ -89,7 +85,8 @@ def shifted(mask: Mask) -> Mask:
 def blob(lesion: Mask, rng: np.random.Generator) -> Mask:
     """A disc, of a square frame, anywhere where it covers least of the lesion."""
     height, width = lesion.shape
-    disc = _disc(height, width)
+    radius = np.sqrt(BLOB / np.pi)
+    disc = _ellipse(radius * height, radius * width)
     up, left = disc.shape[0] // 2, disc.shape[1] // 2
     covers = cv2.filter2D(
         lesion.astype(np.float32), -1, disc.astype(np.float32), borderType=cv2.BORDER_CONSTANT
@@ -101,9 +98,8 @@ def blob(lesion: Mask, rng: np.random.Generator) -> Mask:
     return found
 
 
-def _disc(height: int, width: int) -> Mask:
-    radius = np.sqrt(BLOB / np.pi)
-    tall, wide = radius * height, radius * width
+def _ellipse(tall: float, wide: float) -> Mask:
+    """Of these half axes, as large as its cells need."""
     y, x = np.ogrid[-int(tall) : int(tall) + 1, -int(wide) : int(wide) + 1]
     return np.asarray((y / tall) ** 2 + (x / wide) ** 2 <= 1, dtype=np.uint8)
 
@@ -112,15 +108,6 @@ def _ends(mask: Mask, axis: int) -> tuple[int, int]:
     """The box along an axis: its first cell, and the one after its last."""
     there = np.flatnonzero(mask.any(axis=1 - axis))
     return int(there[0]), int(there[-1]) + 1
-
-
-def _middle(mask: Mask, axis: int) -> float:
-    return sum(_ends(mask, axis)) / 2
-
-
-def _drawn_in(cells: Cells, middle: float, factor: float) -> Cells:
-    """The cells that theirs come to lie in, at `factor` of their distance from the middle."""
-    return np.floor(middle + (cells + 0.5 - middle) * factor).astype(np.int64)
 
 
 def _moved_to(mask: Mask, rows: Cells, columns: Cells) -> Mask:

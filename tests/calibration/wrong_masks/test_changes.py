@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
 from calibration.wrong_masks.changes import (
     BLOB,
@@ -20,12 +19,15 @@ from calibration.wrong_masks.changes import (
 )
 from runtime.lesion import Box, clean_mask, find_lesion, nearest
 
-SHAPES = st.tuples(st.integers(4, 40), st.integers(4, 40))
-MASKS = (
-    SHAPES.flatmap(lambda shape: arrays(np.uint8, shape, elements=st.integers(0, 1)))
-    .map(lambda raw: clean_mask(raw.astype(np.float32), 0.5, fill_holes=True))
-    .filter(np.any)
-)
+
+def blotch(height: int, width: int, density: float, seed: int) -> np.ndarray:
+    """The largest piece of a random pattern: jagged, with bays, and at the border or not."""
+    raw = np.random.default_rng(seed).random((height, width)) < density
+    return clean_mask(raw.astype(np.float32), 0.5, fill_holes=True)
+
+
+SIDES = st.integers(4, 40)
+MASKS = st.builds(blotch, SIDES, SIDES, st.floats(0.2, 0.9), st.integers(0, 999)).filter(np.any)
 WITHIN = st.sampled_from(SHARES)
 
 
