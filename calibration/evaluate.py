@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +16,7 @@ from train.data.data_option import data_option
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from calibration.evaluation.evaluation import Evaluation
     from calibration.evaluation.leaks import Leaks
     from calibration.evaluation.selection import Selection
     from calibration.judged import Judged
@@ -21,17 +24,22 @@ if TYPE_CHECKING:
     from runtime.bundle_files import LoadedBundle
     from train.data.table import Table
 
+FEWEST, IMAGES = 2, 200  # to judge with wrong masks: one alone has no other's; without a number
+
 EPILOG = """\b
 Examples:
   dermedge evaluate --bundle B --data isic2017 --split test --out REPORT
   dermedge evaluate --folds B0 B1 B2 --data isic2017 --out REPORT
   dermedge evaluate --bundle B --data ham10000 --trained-on isic2017 --out REPORT
+  dermedge evaluate --bundle B --data HAM10000 --out REPORT --wrong-masks 500
   dermedge evaluate --bundle B --data clinic/labels.csv --out REPORT \\
       --map mel=melanoma --map nv=nevus --map bkl=seborrheic_keratosis
 
 \b
 REPORT gets report.html, evaluation.json, predictions.csv (one line an image) and pictures/; with
---tones also tones.csv, and what is found and missed on skin of each tone. The bundle of a fold is
+--tones also tones.csv, and what is found and missed on skin of each tone. --wrong-masks shows what
+becomes of scores and decisions with a mask that is grown, shrunk, shifted, elsewhere, another
+image's, the whole frame or empty, and with the one that the data set has. The bundle of a fold is
 evaluated on the images it held out. --folds pools several, each image judged by the fold that has
 not seen it. Where the bundle's training set is among the data, or named with --trained-on, images
 that it was trained on, or that show the same patient, lesion or picture as one of those, are
@@ -80,6 +88,15 @@ Figures are of a data set. It is decision support, not a diagnosis.
     help="Look for images that show the same picture.",
 )
 @click.option("--tones", is_flag=True, help="Figures by tone of the skin, too: eighteen of them.")
+@click.option(
+    "--wrong-masks",
+    type=click.IntRange(FEWEST),
+    is_flag=False,
+    flag_value=IMAGES,
+    metavar="[N]",
+    help="Also judge N images, evenly drawn, with a dozen wrong masks each: what becomes of scores "
+    f"and decisions when the segmenter errs.  [{IMAGES} without a number]",
+)
 @click.option("--predictions-only", is_flag=True, help="Write predictions.csv and no figures.")
 def command(
     bundle: Path | None,
@@ -94,21 +111,25 @@ def command(
     all_images: bool,
     copies: bool,
     tones: bool,
+    wrong_masks: int | None,
     predictions_only: bool,
 ) -> None:
     """Measure a bundle on labelled images: figures with intervals, drawings, subgroups."""
-    from calibration.evaluation.files import OVERLAPS
-    from calibration.evaluation.leaks import find_leaks
+    from calibration.evaluation.evaluation import evaluation_of
+    from calibration.evaluation.files import OVERLAPS, PREDICTIONS, write_predictions
+    from calibration.evaluation.masks import compare_masks
     from calibration.evaluation.selection import check_alike, check_enough
+    from calibration.wrong_masks.rejudged import refuse_what_has_no_mask_to_change
     from runtime.backends.registry import choose_backend
     from runtime.bundle_files import load_bundle
     from runtime.results import writing
-    from train.data.fingerprints import Fingerprints, default_cache
     from train.data.open_dataset import open_datasets
 
     chosen = choose_backend(backend)
     bundles = [load_bundle(folder) for folder in _folders(bundle, folds, more)]
     check_alike([one.spec for one in bundles])
+    if wrong_masks is not None:
+        refuse_what_has_no_mask_to_change(bundles, chosen)
     every = open_datasets([*data, *trained_on])
     opened, seen = every[: len(data)], every[len(data) :]
     for warning in (text for table in opened for text in table.warnings):
@@ -121,15 +142,21 @@ def command(
         out.mkdir(parents=True, exist_ok=True)
     leaks = None
     if not predictions_only:
-        store = Fingerprints(default_cache()) if copies else None
-        specs = [one.spec for one in bundles]
-        leaks = find_leaks(opened, selection, specs, store, told=seen)
-        leaks.name(out / OVERLAPS)
+        leaks = _leaks(opened, seen, selection, bundles, out, copies)
         if not all_images:
             leaks.refuse(len(selection.table), out / OVERLAPS)
     judged = _judge(bundles, selection, chosen)
-    told = _told(judged, data) if tones and not predictions_only else None
-    _write(out, judged, bundles, selection, leaks, told)
+    masks = compare_masks(judged)
+    write_predictions(judged, masks, out)  # whatever fails after this need not be judged again
+    if leaks is None:
+        click.echo(f"Predictions: {out / PREDICTIONS}")
+        return
+    told = _told(judged, data) if tones else None
+    rejudged = None
+    if wrong_masks is not None:
+        rejudged = _rejudged(bundles, selection, judged, chosen, wrong_masks)
+    evaluation = evaluation_of(judged, masks, bundles, selection, leaks, told, rejudged)
+    _write(out, evaluation, told)
 
 
 def _folders(bundle: Path | None, folds: tuple[Path, ...], more: tuple[Path, ...]) -> list[Path]:
@@ -178,16 +205,46 @@ def _select(
     return selection
 
 
-def _judge(bundles: Sequence[LoadedBundle], selection: Selection, backend: str) -> Judged:
-    from time import perf_counter
+def _leaks(
+    opened: Sequence[Table],
+    seen: Sequence[Table],
+    selection: Selection,
+    bundles: Sequence[LoadedBundle],
+    out: Path,
+    copies: bool,
+) -> Leaks:
+    from calibration.evaluation.files import OVERLAPS
+    from calibration.evaluation.leaks import find_leaks
+    from train.data.fingerprints import Fingerprints, default_cache
 
+    store = Fingerprints(default_cache()) if copies else None
+    leaks = find_leaks(opened, selection, [one.spec for one in bundles], store, told=seen)
+    leaks.name(out / OVERLAPS)
+    return leaks
+
+
+def _judge(bundles: Sequence[LoadedBundle], selection: Selection, backend: str) -> Judged:
     from calibration.evaluation.tone import skin_angle
     from calibration.judged import judge, pool
+
+    with _progress(len(selection.table), "images") as on_each:
+        pairs = [pair for pair in zip(bundles, selection.parts, strict=True) if len(pair[1])]
+        parts = [
+            judge(one, table, backend, on_each, measure_skin=skin_angle) for one, table in pairs
+        ]
+    return parts[0] if len(parts) == 1 else pool(parts)
+
+
+@contextmanager
+def _progress(total: int, noun: str) -> Iterator[Callable[[], None]]:
+    """What is to be called after each."""
+    from time import perf_counter
+
     from runtime.scan import Progress
     from runtime.screen import ProgressView
 
     progress = Progress()
-    with ProgressView(len(selection.table), "images") as view:
+    with ProgressView(total, noun) as view:
 
         def on_each() -> None:
             now = perf_counter()
@@ -197,11 +254,27 @@ def _judge(bundles: Sequence[LoadedBundle], selection: Selection, backend: str) 
             progress.seconds = now - progress.started
             view.show(progress)
 
-        pairs = [pair for pair in zip(bundles, selection.parts, strict=True) if len(pair[1])]
-        parts = [
-            judge(one, table, backend, on_each, measure_skin=skin_angle) for one, table in pairs
-        ]
-    return parts[0] if len(parts) == 1 else pool(parts)
+        yield on_each
+
+
+def _rejudged(
+    bundles: Sequence[LoadedBundle], selection: Selection, judged: Judged, backend: str, most: int
+) -> dict[str, Judged] | None:
+    """By the name of a mask, its own among them. None where there are no two to exchange."""
+    from calibration.wrong_masks.changes import OWN
+    from calibration.wrong_masks.rejudged import draw, rejudge
+
+    drawn = draw(judged.select(selection.known.ids), most)
+    if len(drawn.table) < FEWEST:
+        click.echo("note: hardly a lesion was found: no wrong masks are judged.", err=True)
+        return None
+    parts = []
+    for bundle, table in zip(bundles, selection.parts, strict=True):
+        here = set(table.ids)
+        if ids := [name for name in drawn.table.ids if name in here]:
+            parts.append((bundle, drawn.select(ids)))
+    with _progress(len(drawn.table), "images with wrong masks") as on_each:
+        return {OWN: drawn, **rejudge(parts, backend, on_each)}
 
 
 def _told(judged: Judged, data: Sequence[Path]) -> dict[str, Told]:
@@ -213,33 +286,17 @@ def _told(judged: Judged, data: Sequence[Path]) -> dict[str, Told]:
     return tell_tones(judged, made)
 
 
-def _write(
-    out: Path,
-    judged: Judged,
-    bundles: Sequence[LoadedBundle],
-    selection: Selection,
-    leaks: Leaks | None,
-    told: dict[str, Told] | None,
-) -> None:
-    """Predictions first: whatever fails after them need not be judged again. `leaks`: None where
-    no figures are wanted."""
+def _write(out: Path, evaluation: Evaluation, told: dict[str, Told] | None) -> None:
     from rich.console import Console
 
     from calibration.evaluation.charts import write_charts
-    from calibration.evaluation.evaluation import evaluation_of
-    from calibration.evaluation.files import PREDICTIONS, REPORT, write_figures, write_predictions
-    from calibration.evaluation.masks import compare_masks
+    from calibration.evaluation.files import REPORT, write_figures
     from calibration.evaluation.page import render
     from calibration.evaluation.terminal import show
     from calibration.skin import shown
+    from calibration.wrong_masks import shown as wrong_masks
     from runtime.out_folder import write_whole
 
-    masks = compare_masks(judged)
-    write_predictions(judged, masks, out)
-    if leaks is None:
-        click.echo(f"Predictions: {out / PREDICTIONS}")
-        return
-    evaluation = evaluation_of(judged, masks, bundles, selection, leaks, told)
     write_figures(evaluation, out)
     write_charts(evaluation, out)
     write_whole(out / REPORT, render(evaluation).encode())
@@ -248,6 +305,8 @@ def _write(
     if told is not None and evaluation.tones is not None:
         shown.write_tones(told, out)
         shown.show(console, evaluation.tones)
+    if evaluation.wrong_masks is not None:
+        wrong_masks.show(console, evaluation.wrong_masks)
     click.echo(f"Report: {out / REPORT}")
 
 

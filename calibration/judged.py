@@ -6,7 +6,7 @@ is what a device will do, decoding, self-test and abstention included.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -144,12 +144,17 @@ def _each(
     measure_skin: MeasureSkin | None,
 ) -> Iterator[Judgement]:
     known = {sample.id: metadata(sample) for sample in table}
-    ahead = load_ahead(map(_item, table), lambda source, sha256: False)
+    ahead = load_table(table)
     judged = judge_ahead(chains, ahead, lambda file: known[file])
     with closing(ahead), closing(judged):
         for _, loaded, analysis in judged:
             yield _judgement(loaded, analysis, measure_skin)
             on_each()
+
+
+def load_table(table: Table) -> Generator[tuple[Item, Loaded], None, None]:
+    """Every image, called by its id, in the table's order. Close it to stop early."""
+    return load_ahead(map(_item, table), lambda source, sha256: False)
 
 
 def _item(sample: Sample) -> Item:

@@ -8,7 +8,7 @@ cannot judge differently.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -42,6 +42,9 @@ class Measured:
     ood: float | None = None
     timing_ms: dict[str, float] = field(default_factory=dict)
     failure: str | None = None  # what ended it on the way
+
+
+Measure = Callable[["Image", Mapping[str, object], Measured], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,14 +130,7 @@ class Chain(Closing):
 
         A heat map is made after that, and is in none of its times.
         """
-        check_frame(frame)
-        started = perf_counter()
-        measured = Measured()
-        try:
-            self._measure(frame, metadata or {}, measured)
-        except DermedgeError as exc:
-            measured.failure = exc.one_line
-        return self._concluded(frame, metadata or {}, measured, started, explain)
+        return self._analysed(self._measure, frame, metadata or {}, Measured(), explain)
 
     def analyse_batch(
         self,
@@ -145,6 +141,22 @@ class Chain(Closing):
         """Judge up to `batch` frames at once, where that is more than one."""
         pairs = zip(frames, metadata, strict=True)
         return [self.analyse(frame, row, explain) for frame, row in pairs]
+
+    def _analysed(
+        self,
+        measure: Measure,
+        frame: Image,
+        metadata: Mapping[str, object],
+        measured: Measured,
+        explain: bool,
+    ) -> Analysis:
+        check_frame(frame)
+        started = perf_counter()
+        try:
+            measure(frame, metadata, measured)
+        except DermedgeError as exc:
+            measured.failure = exc.one_line
+        return self._concluded(frame, metadata, measured, started, explain)
 
     def _concluded(
         self,

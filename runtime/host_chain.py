@@ -17,7 +17,7 @@ import numpy as np
 from runtime.backends.base import Engine
 from runtime.backends.fit import check_fit
 from runtime.backends.registry import choose_backend, open_engine
-from runtime.chain import Chain, Floats, Measured
+from runtime.chain import Analysis, Chain, Floats, Measured
 from runtime.errors import BundleError, DermedgeError
 from runtime.lesion import clean_mask, cut_view, find_lesion, next_largest
 from runtime.preprocess import Image, to_tensor
@@ -79,15 +79,33 @@ class HostChain(Chain):
     def close(self) -> None:
         self._stack.close()
 
+    def analyse_given(
+        self, frame: Image, lesion: Lesion | None, metadata: Mapping[str, object] | None = None
+    ) -> Analysis:
+        """`analyse`, as if this were what segmentation had found."""
+        measured = Measured(lesion)
+        return self._analysed(self._measure_found, frame, metadata or {}, measured, explain=False)
+
     def _measure(self, frame: Image, metadata: Mapping[str, object], measured: Measured) -> None:
-        spec, timing = self.bundle.spec, measured.timing_ms
-        chain = spec.chain
         tensors: Tensors = {}
-        with _timed(timing, "segment"):
-            if chain.segment is not None:
-                measured.lesion = self._segment(frame, chain.segment, tensors)
+        segment = self.bundle.spec.chain.segment
+        with _timed(measured.timing_ms, "segment"):
+            if segment is not None:
+                measured.lesion = self._segment(frame, segment, tensors)
+        self._measure_found(frame, metadata, measured, tensors)
+
+    def _measure_found(
+        self,
+        frame: Image,
+        metadata: Mapping[str, object],
+        measured: Measured,
+        tensors: Tensors | None = None,
+    ) -> None:
+        """What comes after segmentation. `tensors`: what networks of this frame were given."""
+        spec, timing = self.bundle.spec, measured.timing_ms
+        tensors = {} if tensors is None else tensors
         purified = None
-        if chain.purify is not None:
+        if spec.chain.purify is not None:
             with _timed(timing, "purify"):
                 purified = self._purify(frame, measured.lesion, tensors)
         with _timed(timing, "crop"):

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from queue import SimpleQueue
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from runtime.machine import usable_cores
 from runtime.sources import Item, Loaded
@@ -26,6 +26,8 @@ MOST_ON_GPU = 2  # one computes while the other's frame is prepared; more would 
 Metadata = Callable[[str], Mapping[str, object]]
 Judged = tuple[Item, Loaded, "Analysis | None"]
 Group = list[tuple[Item, Loaded]]
+Task = TypeVar("Task")
+Done = TypeVar("Done")
 
 
 @contextmanager
@@ -84,32 +86,46 @@ def judge_ahead(
     explain: bool = False,
 ) -> Generator[Judged, None, None]:
     """Every item with its analysis, or None where there is no frame. Close it to stop early."""
-    free: SimpleQueue[Chain] = SimpleQueue()
-    for chain in chains:
-        free.put(chain)
 
-    def judge(group: Group) -> list[Judged]:
+    def judge(chain: Chain, group: Group) -> list[Judged]:
         given = [(item, found.frame) for item, found in group if found.frame is not None]
-        chain = free.get()
-        try:
-            frames = [frame for _, frame in given]
-            rows = [metadata(item.file) for item, _ in given]
-            analyses = iter(chain.analyse_batch(frames, rows, explain))
-        finally:
-            free.put(chain)
+        frames = [frame for _, frame in given]
+        rows = [metadata(item.file) for item, _ in given]
+        analyses = iter(chain.analyse_batch(frames, rows, explain))
         return [
             (item, found, None if found.frame is None else next(analyses)) for item, found in group
         ]
 
-    waiting: deque[Future[list[Judged]]] = deque()
+    groups = _grouped(loaded, min(chain.batch for chain in chains))
+    with closing(shared(chains, groups, judge)) as done:
+        for group in done:
+            yield from group
+
+
+def shared(
+    chains: Sequence[Chain], tasks: Iterable[Task], work: Callable[[Chain, Task], Done]
+) -> Generator[Done, None, None]:
+    """What `work` makes of each task with a chain that is free, in the order of the tasks."""
+    free: SimpleQueue[Chain] = SimpleQueue()
+    for chain in chains:
+        free.put(chain)
+
+    def with_a_chain(task: Task) -> Done:
+        chain = free.get()
+        try:
+            return work(chain, task)
+        finally:
+            free.put(chain)
+
+    waiting: deque[Future[Done]] = deque()
     with ThreadPoolExecutor(len(chains), "judge") as pool:
         try:
-            for group in _grouped(loaded, min(chain.batch for chain in chains)):
-                waiting.append(pool.submit(judge, group))
+            for task in tasks:
+                waiting.append(pool.submit(with_a_chain, task))
                 if len(waiting) > len(chains):
-                    yield from waiting.popleft().result()
+                    yield waiting.popleft().result()
             while waiting:
-                yield from waiting.popleft().result()
+                yield waiting.popleft().result()
         finally:
             pool.shutdown(cancel_futures=True)
 

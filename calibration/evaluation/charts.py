@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from calibration.evaluation import counts, curves
 from calibration.skin import shown
+from calibration.wrong_masks import shown as wrong_masks
 from runtime.out_folder import write_whole
 from runtime.reporting.document import asset
 from runtime.reporting.markup import Markup
@@ -108,6 +109,9 @@ def _of_counts(evaluation: Evaluation) -> list[Chart]:
     if evaluation.tones is not None and evaluation.cases.decides:
         drawn = shown.drawing(evaluation.tones)
         found.append(Chart("tones", "By tone of the skin", drawn, shown.NOTE))
+    if evaluation.wrong_masks is not None:
+        drawn = wrong_masks.drawing(evaluation.wrong_masks)
+        found.append(Chart("wrong_masks", "With a wrong mask", drawn, wrong_masks.NOTE))
     return found
 
 

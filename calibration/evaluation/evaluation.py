@@ -33,6 +33,7 @@ from calibration.evaluation.risk import Risk, risk_of
 from calibration.evaluation.strangers import Stranger, strangers_in
 from calibration.evaluation.subgroups import FLOOR, Group, subgroups
 from calibration.skin.by_tone import by_tone
+from calibration.wrong_masks.figures import compare
 
 if TYPE_CHECKING:
     from calibration.evaluation.leaks import Leaks
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from calibration.judged import Judged
     from calibration.skin.by_tone import ByTone
     from calibration.skin.telling import Told
+    from calibration.wrong_masks.figures import WrongMasks
     from runtime.bundle_files import LoadedBundle
 
 SCHEMA = 1
@@ -59,7 +61,8 @@ class Evaluation:
     groups: dict[str, list[Group]]
     strangers: list[Stranger]
     created: str
-    tones: ByTone | None = None  # where it was asked for
+    tones: ByTone | None = None  # where it was asked for, as below
+    wrong_masks: WrongMasks | None = None
 
     @property
     def pooled(self) -> bool:
@@ -156,6 +159,7 @@ class Evaluation:
             "subgroups": {k: [g.as_dict() for g in groups] for k, groups in self.groups.items()},
             "other_classes": [stranger.as_dict() for stranger in self.strangers],
             **({} if self.tones is None else {"tones": self.tones.as_dict()}),
+            **({} if self.wrong_masks is None else {"wrong_masks": self.wrong_masks.as_dict()}),
             "method": self.method,
             "predictions": "predictions.csv",
         }
@@ -193,8 +197,10 @@ def evaluation_of(
     selection: Selection,
     leaks: Leaks,
     told: Mapping[str, Told] | None = None,
+    rejudged: Mapping[str, Judged] | None = None,
 ) -> Evaluation:
-    """`told`: the tone of each image by its name, where figures by tone are asked for."""
+    """`told`: the tone of each image by its name, where figures by tone are asked for. `rejudged`:
+    by the name of a mask, where images were judged with wrong ones."""
     place = {name: row for row, name in enumerate(judged.table.ids)}
     known = selection.known.ids
     cases = Cases(judged.select(known), masks.select([place[name] for name in known]))
@@ -211,6 +217,9 @@ def evaluation_of(
         strangers=strangers_in(judged.select(selection.strangers.ids)),
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         tones=None if told is None else by_tone(cases, told),
+        wrong_masks=None
+        if rejudged is None
+        else compare(cases, bootstrap, rejudged, bundles[0].spec.quality),
     )
 
 

@@ -11,6 +11,7 @@ from calibration.evaluation.families import bins_for
 from calibration.evaluation.subgroups import FLOOR
 from calibration.evaluation.wording import KEY, span_of, title_of, value_of
 from calibration.skin import shown
+from calibration.wrong_masks import shown as wrong_masks
 from runtime.reporting.document import asset, head
 from runtime.reporting.markup import Child, Markup, el, facts_list
 from runtime.reporting.reading import RunFacts
@@ -38,6 +39,7 @@ def render(evaluation: Evaluation) -> str:
         *_decisions(evaluation),
         *_groups(evaluation),
         *_tones(evaluation),
+        *_wrong_masks(evaluation),
         *_strangers(evaluation),
         *_missed(evaluation),
         _method(evaluation),
@@ -189,6 +191,24 @@ def _tones(evaluation: Evaluation) -> list[Markup]:
         return []
     notes = (shown.CAUTION, shown.known_words(found))
     return [_section("By tone of the skin", shown.figures(found), *notes)]
+
+
+def _wrong_masks(evaluation: Evaluation) -> list[Markup]:
+    found = evaluation.wrong_masks
+    if found is None:
+        return []
+    drawn = (
+        f"{count(found.own.images, 'image')}, {found.positives:,} of them positive, drawn evenly."
+    )
+    return [
+        _section(
+            "Decisions with a wrong mask",
+            wrong_masks.decisions(found),
+            wrong_masks.MEANING,
+            f"{drawn} {wrong_masks.DECIDED_NOTE}",
+        ),
+        _section("Scores with a wrong mask", wrong_masks.scores(found), wrong_masks.SCORED_NOTE),
+    ]
 
 
 def _strangers(evaluation: Evaluation) -> list[Markup]:

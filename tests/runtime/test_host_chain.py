@@ -15,6 +15,7 @@ from runtime.backends.base import Engine
 from runtime.bundle_files import LoadedBundle, load_bundle, seal
 from runtime.errors import BackendError, BundleError
 from runtime.host_chain import HostChain, models_in_use
+from runtime.lesion import find_lesion
 from runtime.preprocess import to_tensor
 from tests.bundle_factory import (
     SIZE,
@@ -313,3 +314,26 @@ def test_closing_frees_every_engine(sealed: LoadedBundle) -> None:
 def test_models_in_the_order_of_a_frame(sealed: LoadedBundle) -> None:
     loaded = load_bundle(sealed.path)
     assert models_in_use(loaded.spec) == ["segmenter", "member_a", "member_b", "ensemble"]
+
+
+@pytest.mark.parametrize("method", [None, "classical"])
+def test_a_given_lesion_is_judged_as_if_it_had_been_found(
+    method: str | None, tmp_path: Path
+) -> None:
+    fields = purifying(bundle_fields(), method) if method else bundle_fields()
+    frame = picture()
+    with HostChain(make_bundle(tmp_path / "b", fields), "onnxruntime") as chain:
+        found = chain.analyse(frame, {"age": 40})
+        assert found.lesion is not None
+        again = chain.analyse_given(frame, found.lesion, {"age": 40})
+        assert again.result.model_copy(update={"timing_ms": {}}) == found.result.model_copy(
+            update={"timing_ms": {}}
+        )
+        corner = np.zeros_like(found.lesion.mask)
+        corner[:4, :4] = 1
+        elsewhere = chain.analyse_given(frame, find_lesion(corner, *frame.shape[:2]))
+        assert elsewhere.result.lesion is not None
+        assert elsewhere.result.lesion.box == (0, 0, 20, 15)
+        assert elsewhere.result.members != found.result.members, "members see the given crop"
+        nothing = chain.analyse_given(frame, None).result
+        assert (nothing.status, nothing.lesion) == ("abstained", None)
