@@ -33,6 +33,7 @@ Rows that are done are not trained again: a run that was stopped goes on with th
 PAPERS = ("bhardwaj", "bisla", "ding", "edge", "goel", "zoome")
 NOT_RUN = "–"
 VALIDATION = "validation"
+AGAINST = "against the first row"
 
 
 @click.command("reproduce", cls=Verb, epilog=EPILOG)
@@ -131,7 +132,16 @@ def _rerun(
     refused: dict[str, str],
 ) -> dict[str, Any]:
     """What is the same of all rows is said once, beside them."""
-    rows = [_row(table, row, _variants(row, light), run_of, split, refused) for row in table.rows]
+
+    def first_runs() -> list[Pipeline]:
+        """None, where these images are not for it."""
+        variants = _variants(table.rows[0], light)
+        return [] if refused.keys() & set(variants) else [run_of(each) for each in variants]
+
+    rows = [
+        _row(table, row, _variants(row, light), run_of, first_runs, split, refused)
+        for row in table.rows
+    ]
     ours = [set(row["differs"]) for row in rows if "ours" in row]
     same = set.intersection(*ours) if ours else set()
     told = [one for row in rows for one in row["differs"] if one in same]
@@ -147,6 +157,7 @@ def _row(
     row: Row,
     variants: tuple[str, ...],
     run_of: Callable[[str], Pipeline],
+    first_runs: Callable[[], list[Pipeline]],
     split: str,
     refused: dict[str, str],
 ) -> dict[str, Any]:
@@ -164,6 +175,9 @@ def _row(
     images = runs[0].table
     chosen = np.array([sample.split == VALIDATION for sample in images])
     told["ours"] = table.judge(runs, row, np.ones(len(images), dtype=bool))
+    first = table.rows[0]
+    if table.compare is not None and row is not first and (others := first_runs()):
+        told[AGAINST] = table.compare((runs, row), (others, first))
     if chosen.any() and not chosen.all():
         told["validation"] = table.judge(runs, row, chosen)
     each = [one for run in runs for one in differences(run, row.system, split)]
@@ -175,7 +189,7 @@ def _as_text(table: dict[str, Any]) -> str:
     columns, rows = table["columns"], table["rows"]
     whose = ["paper"] if any(row["paper"] for row in rows) else []
     whose += ["ours"]
-    whose += [VALIDATION] if any(row.get(VALIDATION) for row in rows) else []
+    whose += [one for one in (AGAINST, VALIDATION) if any(row.get(one) for row in rows)]
     head = ["", *(f"{name}, {one}" for name in columns for one in whose), "ours is"]
     lines = [f"## {table['title']}", "", _line(head), _line(["---"] * len(head))]
     for row in rows:

@@ -37,6 +37,7 @@ from train.reproducing.judges import (
     by_youden,
     of_one_class,
     over_folds,
+    paired,
     pooled,
 )
 from train.reproducing.other_combiners import OTHERS, joined
@@ -189,6 +190,10 @@ def reproduced(place: Path, *words: str) -> tuple[list[dict[str, Any]], str]:
     return json.loads((place / "out" / "tables.json").read_text()), done.output
 
 
+def text_of(place: Path) -> str:
+    return (place / "out" / "tables.md").read_text(encoding="utf-8")
+
+
 @pytest.mark.slow
 def test_the_tables_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     table = PaperTable(
@@ -201,7 +206,9 @@ def test_the_tables_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
             Row("theirs", (), {"accuracy": "77.77±5.04"}, note="another network"),
         ),
     )
-    fine = PaperTable("Table II", ("loss",), pooled(of_one_class), table.rows[:2])
+    again = Row("the same again", ("",), {})
+    rows = (*table.rows[:2], again)
+    fine = PaperTable("Table II", ("loss",), pooled(of_one_class), rows, paired(of_one_class))
     asked(monkeypatch, {"": zoome()}, table, fine)
     (found, finer), said = reproduced(tmp_path, "--split", "paper")
     assert "epoch 1/1" in said
@@ -209,13 +216,20 @@ def test_the_tables_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert ours["ours"].keys() == {"accuracy", "sensitivity", "specificity", "auc"}
     assert unknown["ours"].keys() == ours["ours"].keys()
     assert len({row["ours"]["loss"] for row in finer["rows"]}) == 2  # what it is told counts
+    first, without, same = (row.get(reproduce.AGAINST) for row in finer["rows"])
+    assert first is None
+    assert same is not None
+    assert same["loss"] == "+0.000 (+0.000 to +0.000)"
+    assert without is not None
+    assert without["loss"] != same["loss"]
+    assert f"| loss, ours | loss, {reproduce.AGAINST} |" in text_of(tmp_path)
     assert "ours" not in theirs
     assert "from random weights; 2 folds by image" in found["ours are"]
     assert "1 epoch in batches of 4, adam at 0.001" in found["ours are"]
     assert (ours["differs"], unknown["differs"]) == ("", "what it costs")
     assert "±" in ours["ours"]["auc"]
     assert "(" in ours["validation"]["auc"]
-    text = (tmp_path / "out" / "tables.md").read_text(encoding="utf-8")
+    text = text_of(tmp_path)
     assert "| theirs | 77.77±5.04 | – | – | – | – | – | another network |" in text
     assert not (tmp_path / "out" / "tiny" / "members" / "zoome" / "final").exists()
     _, again = reproduced(tmp_path, "--split", "paper")

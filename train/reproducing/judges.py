@@ -11,8 +11,13 @@ import numpy.typing as npt
 from train.data.metrics import auc, bootstrap, mean_auc, ranked_classes
 from train.pipeline import Pipeline
 from train.reproducing.said import Codes, Flags, Said, said_by
-from train.reproducing.shown import per_cent_with_interval, spread, with_interval
-from train.reproducing.tables import Judge, Row
+from train.reproducing.shown import (
+    change_with_interval,
+    per_cent_with_interval,
+    spread,
+    with_interval,
+)
+from train.reproducing.tables import Asked, Compare, Judge, Row
 
 Measure = Callable[[Said, Codes], dict[str, float]]
 """Of some images, by their rows."""
@@ -37,6 +42,30 @@ def pooled(measure: Measure, *, per_cent: bool = False) -> Judge:
         return {name: shown(value, *bounds) for (name, value), *bounds in each}
 
     return judge
+
+
+def paired(measure: Measure) -> Compare:
+    """By how much a row is above the first, image by image: what is easy or hard is so for both,
+    and so a difference has a narrower interval than either figure."""
+
+    def compare(asked: Asked, first: Asked) -> dict[str, str]:
+        cases = [[said_by(pipeline, row) for pipeline in runs] for runs, row in (asked, first)]
+        rows = np.arange(len(cases[0][0].targets))
+
+        def above(some: Codes) -> dict[str, float]:
+            ours, theirs = ([measure(case, some) for case in each] for each in cases)
+            return {
+                name: float(np.mean([one[name] for one in ours]))
+                - float(np.mean([one[name] for one in theirs]))
+                for name in ours[0]
+            }
+
+        whole = above(rows)
+        low, high = bootstrap(len(rows), lambda draw: list(above(rows[draw]).values()))
+        each = zip(whole.items(), low, high, strict=True)
+        return {name: change_with_interval(value, *ends) for (name, value), *ends in each}
+
+    return compare
 
 
 def over_folds(measure: Measure) -> Judge:

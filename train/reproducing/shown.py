@@ -18,3 +18,7 @@ def spread(values: list[float]) -> str:
     numbers = 100 * np.asarray(values)
     deviation = float(numbers.std(ddof=1)) if len(numbers) > 1 else 0.0
     return f"{numbers.mean():.2f}±{deviation:.2f}"
+
+
+def change_with_interval(value: float, low: float, high: float) -> str:
+    return f"{value:+.3f} ({low:+.3f} to {high:+.3f})"

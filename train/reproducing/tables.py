@@ -30,12 +30,18 @@ Judge = Callable[[Sequence["Pipeline"], Row, npt.NDArray[np.bool_]], dict[str, s
 """Of the runs of a row's variants, on some of their images: figures by column."""
 
 
+Asked = tuple[Sequence["Pipeline"], Row]
+Compare = Callable[[Asked, Asked], dict[str, str]]
+"""Of a row's runs and the first row's, on the same images: by how much the figures differ."""
+
+
 @dataclass(frozen=True, slots=True)
 class PaperTable:
     title: str
     columns: tuple[str, ...]
     judge: Judge
     rows: tuple[Row, ...]
+    compare: Compare | None = None  # where rows are one system with a part changed
 
 
 def printed(columns: Sequence[str], figures: str) -> dict[str, str]:

@@ -1,15 +1,15 @@
-"""Our own recipe: what each of its choices does, on one member, and what joins the five."""
+"""Our own recipe: what each of its choices does, on one member, and what each of the five adds."""
 
 from __future__ import annotations
 
-from train.reproducing.judges import by_area, pooled
+from train.reproducing.judges import by_area, paired, pooled
 from train.reproducing.tables import PaperTable, Row
 
 AREAS = ("melanoma", "mean")
 
 
-def _row(what: str, variant: str) -> Row:
-    return Row(what, (variant,), {}, (variant,))
+def _row(what: str, variant: str, system: str = "together") -> Row:
+    return Row(what, (variant,), {}, (variant,), system=system)
 
 
 def _one(what: str, change: str) -> Row:
@@ -18,37 +18,46 @@ def _one(what: str, change: str) -> Row:
 
 TABLES = (
     PaperTable(
-        "One member, and one choice otherwise",
+        "One member at 160 × 160, and one choice otherwise",
         AREAS,
         pooled(by_area),
         (
-            _row("one member", "one"),
-            _one("without a mean of the weights", "no_ema"),
+            _row("one member, the whole frame", "one"),
+            _one("twice as long", "longer"),
             _one("without occlusions drawn onto its images", "no_occlusions"),
+            _one("without a mean of the weights", "no_ema"),
             _one("classes weigh the same", "no_weights"),
             _one("balanced sampling", "balanced"),
             _one("focal loss", "focal"),
-            _one("twice as long", "longer"),
             _one("without SE block", "no_se"),
             _one("the trunk cut earlier", "shallow"),
-            _one("the trunk cut later", "deeper"),
             _one("224 × 224", "larger"),
-            _one("the whole frame", "whole_view"),
-            _one("more skin around it", "wide_view"),
-            _one("black background", "black_view"),
+            _row("more skin around the lesion", "one_wide"),
+            _row("the lesion", "one_lesion"),
+            _row("the lesion on black", "one_black"),
             _one("logistic regression behind it, not told", "told+not_told"),
             _one("logistic regression behind it, told of the patient", "told"),
         ),
+        paired(by_area),
     ),
     PaperTable(
-        "Five members",
+        "The system, and one part otherwise",
         AREAS,
         pooled(by_area),
         (
-            _row("logistic regression, told of the patient", ""),
+            _row("all members, logistic regression, told of the patient", ""),
             _row("not told", "not_told"),
             _row("locally connected", "locally_connected"),
             _row("mean", "mean"),
+            *(
+                _row(f"without the member {name}", f"without_{name}")
+                for name in ("whole", "native", "wide", "lesion", "black")
+            ),
+            *(
+                _row(f"the member {name} alone", "", name)
+                for name in ("whole", "native", "wide", "lesion", "black")
+            ),
         ),
+        paired(by_area),
     ),
 )
