@@ -2,6 +2,7 @@
 
 dermedge bundle verify BUNDLE     every hash, and every golden image through its networks
 dermedge bundle show BUNDLE       classes, networks, threshold, provenance
+dermedge bundle slim BUNDLE       without the float files that its 8-bit ones stand in for
 dermedge bundle release BUNDLE    mark it as the one to use, if its gate has passed it
 """
 
@@ -25,7 +26,7 @@ FOLDER = click.argument("folder", metavar="BUNDLE", type=click.Path(path_type=Pa
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def command() -> None:
-    """Check a bundle, show what is in it, or release it."""
+    """Check a bundle, show what is in it, slim it, or release it."""
 
 
 @command.command(cls=Verb)
@@ -90,6 +91,43 @@ def show(folder: Path, as_json: bool) -> None:
     wide = max(len(label) for label, _ in facts) + 2
     for label, text in facts:
         click.echo(click.style(label.ljust(wide), bold=True) + text)
+
+
+@command.command("slim", cls=Verb)
+@FOLDER
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), help="The new bundle's folder."
+)
+@click.option(
+    "--heat-maps",
+    multiple=True,
+    help="A model that goes on drawing heat maps, with its float file; may be given more than "
+    "once. `bundle show --json` has them in chain.explain.",
+)
+def slim_down(folder: Path, out: Path, heat_maps: tuple[str, ...]) -> None:
+    """Leave the float files out of a quantised bundle: a third of the size.
+
+    Every engine then runs the 8-bit files, those without 8-bit kernels too, more slowly. The result
+    has no verdict yet: gate it with --folds and --originals.
+
+    \b
+    Examples:
+      dermedge bundle slim bundles/ding8 --out bundles/ding8-slim
+      dermedge bundle slim bundles/edge8 --out bundles/edge --heat-maps whole_heatmap
+    """
+    from runtime.bundle_files import load_bundle
+    from runtime.slimming import slim
+
+    bundle = load_bundle(folder)
+    made = slim(bundle, out, heat_maps)
+    sizes = [_bytes(each) / 1e6 for each in (bundle, made)]
+    click.echo(
+        f"{_title(made)}: {sizes[0]:.1f} MB before, {sizes[1]:.1f} MB now. Written to {out}."
+    )
+
+
+def _bytes(bundle: LoadedBundle) -> int:
+    return sum((bundle.path / inside).stat().st_size for inside in bundle.spec.files)
 
 
 @command.command(cls=Verb)
