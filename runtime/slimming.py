@@ -37,7 +37,8 @@ def slim(bundle: LoadedBundle, out: Path, heat_maps: Collection[str]) -> LoadedB
     models: dict[str, Any] = fields["models"]
     for name in set(there) - set(kept) - set(bundle.spec.chain.classify):
         del models[name]
-    if not any([_lighten(model) for model in models.values()]):  # of all, not up to the first
+    lightened = [_lighten(model) for model in models.values()]
+    if not any(lightened):
         raise BundleError(
             f"{bundle.path} has nothing to leave out.",
             got="no network with files in 8 bits and in float",
