@@ -7,7 +7,6 @@ on two cores, large and small, took as long; and so a time belongs to a member.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from runtime.lesion import Box, Lesion
     from runtime.specs import PreprocessSpec, ViewSpec
 
-AT_ONCE = 2  # views; averaging a large frame is bound by its memory, and more gain nothing
 Tensors = dict["tuple[ViewSpec, PreprocessSpec]", Floats]
 """What networks of one frame are given, by what they look at and how."""
 
@@ -51,7 +49,6 @@ class HostChain(Chain):
         self.bundle = bundle
         self._how = backend, threads, precision
         self._stack = ExitStack()
-        self._side_by_side = self._stack.enter_context(ThreadPoolExecutor(AT_ONCE))
         self._engines: dict[str, Engine] = {}
         try:
             for name in models_in_use(bundle.spec):
@@ -197,7 +194,11 @@ class HostChain(Chain):
         lesion: Lesion | None,
         tensors: Tensors,
     ) -> None:
-        """Every view at every size that is not among `tensors` yet, several side by side."""
+        """Every view at every size that is not among `tensors` yet.
+
+        One after another: NumPy's part of it holds the interpreter, so side by side they take as
+        long.
+        """
         spec = self.bundle.spec
         size = frame.shape[0], frame.shape[1]
         missing: dict[ViewSpec, list[PreprocessSpec]] = {}
@@ -206,14 +207,12 @@ class HostChain(Chain):
                 if item.kind == "image" and (spec.views[item.view], item.preprocess) not in tensors:
                     missing.setdefault(spec.views[item.view], []).append(item.preprocess)
 
-        def prepared(view: ViewSpec) -> Tensors:
+        for view, sizes in missing.items():
             seen = frame if view.source == "frame" else purified
             assert seen is not None  # bundle.py: no purified view without
             cut = cut_view(seen, view, lesion, size)
-            return {(view, how): to_tensor(cut, how) for how in dict.fromkeys(missing[view])}
-
-        for found in self._side_by_side.map(prepared, missing):
-            tensors.update(found)
+            for preprocess in dict.fromkeys(sizes):
+                tensors[view, preprocess] = to_tensor(cut, preprocess)
 
     def _combine(self, said: Mapping[str, Said], feeds: Mapping[str, Said]) -> Floats:
         spec = self.bundle.spec
