@@ -1,7 +1,7 @@
 """Writes pictures that are no dermoscopy, to see whether a bundle calls them all the same.
 
     dermedge strangers --out strangers --photographs holiday --data ISIC2017
-    dermedge evaluate --bundle B --data strangers --out report
+    dermedge evaluate --bundle B --data LESIONS --data strangers --out report
 
 Blank frames, textures, print and drawings are drawn; some are made from pictures of lesions (of a
 data set, or of phantoms) by what no camera does; photographs are parts of those in a folder, and
@@ -29,7 +29,7 @@ EPILOG = """\b
 Examples:
   dermedge strangers --out strangers
   dermedge strangers --out strangers --each 100 --photographs holiday --data ISIC2017
-  dermedge evaluate --bundle B --data strangers --out report
+  dermedge evaluate --bundle B --data LESIONS --data strangers --out report
 """
 SUFFIXES = (".jpg", ".jpeg", ".png")
 
@@ -82,7 +82,9 @@ def command(
         writer.writerow(("image", "label"))
         writer.writerows(rows)
     click.echo(f"{len(rows)} pictures, {each} of each kind: {', '.join(kinds(bool(pictures)))}")
-    click.echo(f"Next: dermedge evaluate --bundle B --data {out} --out report")
+    click.echo(
+        f"Next, beside a data set of lesions: dermedge evaluate … --data LESIONS --data {out}"
+    )
 
 
 def _photographs(folder: Path | None) -> list[Bits]:

@@ -37,7 +37,7 @@ def show(console: Console, evaluation: Evaluation) -> None:
         if stranger.called is not None and stranger.scored:
             said.append(f"{percent(stranger.called / stranger.scored)} score as positive")
         said.append(f"{percent(stranger.decided / stranger.n)} decided")
-        console.print(f"not a class of the bundle: {', '.join(said)}")
+        console.print(f"not a class of the bundle: {', '.join(said)}", soft_wrap=True)
     repeats = evaluation.leaks.repeats
     if repeats:
         console.print(f"{count(len(repeats), 'pair')} of images show the same picture.")
