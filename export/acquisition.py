@@ -41,6 +41,10 @@ ACQUISITION: dict[str, dict[str, Any]] = {
         "better": [None, 0.25],
         "hint": "The lesion reaches over the border: move it into the middle, or move back.",
     },
+    "lesion_contrast": {
+        "min": 2.5,
+        "hint": "What is outlined looks like the skin around it: bring the lesion into the middle.",
+    },
     "next_lesion": {
         "max": 0.5,
         "hint": "There are several lesions: bring one alone into the middle.",

@@ -18,6 +18,7 @@ from runtime.obstacles import coarse, measure_dark_rim, measure_hair, measure_sk
 from runtime.sharpness import measure_blur, measure_motion
 from runtime.shrinking import shrink
 from runtime.specs import ViewSpec
+from runtime.standing_out import measure_standing_out
 
 if TYPE_CHECKING:
     from runtime.lesion import Lesion
@@ -40,9 +41,11 @@ OF_THE_LESION = {
     "lesion_area": "share of the frame that the lesion fills",
     "lesion_at_border": "length of the frame's border under the lesion, to a disc of its area",
     "next_lesion": "the next largest thing that was segmented, as a share of the lesion",
+    "lesion_contrast": "how far the lesion's mean colour is from that of the skin around it, ΔE",
 }
 MEASURES = OF_EVERY_FRAME | OF_THE_LESION
-"""Every measure and what it says. Without a lesion there are none of the lesion."""
+"""Every measure and what it says. Without a lesion there are none of the lesion, and without skin
+around it no contrast to that."""
 
 LONG_SIDE = 256  # about what networks see; a finer blur than theirs does not matter
 REGION = ViewSpec(area="lesion", margin=0.25)
@@ -78,6 +81,9 @@ def measure_quality(frame: Image, lesion: Lesion | None) -> dict[str, float]:
         measures["lesion_area"] = lesion.area_fraction
         measures["lesion_at_border"] = _at_border(lesion)
         measures["next_lesion"] = lesion.next_largest
+        standing_out = measure_standing_out(whole, lesion.mask)
+        if standing_out is not None:
+            measures["lesion_contrast"] = standing_out
     return measures
 
 
