@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -11,14 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from runtime.backends.base import Engine, Floats, Graph, Shape, at_batch_one, first_line
+from runtime.backends.openvino_bytes import has_sound_kernels, shift_bytes, takes_signed
 from runtime.backends.openvino_cache import keep_compiled, load_compiled
 from runtime.errors import BackendError, BundleError, missing_extra
 from runtime.machine import cpu, engine_folder
 
 if TYPE_CHECKING:
     import openvino
-
-X86 = ("x86_64", "AMD64")
 
 
 class OpenVinoEngine(Engine):
@@ -66,6 +64,8 @@ def _compiled(
             remedy="export the bundle again",
         ) from exc
     _check_weights(model, graph.file)
+    if not takes_signed():
+        shift_bytes(model)
     try:
         return core.compile_model(model, "CPU", dict(settings))
     except Exception as exc:
@@ -115,21 +115,13 @@ def _settings(threads: int | None) -> dict[str, object]:
         "INFERENCE_PRECISION_HINT": "f32",
         "PERFORMANCE_HINT": "LATENCY",
     }
-    if not multiplies_signed_bytes():
+    if not has_sound_kernels():
         settings["LP_TRANSFORMS_MODE"] = "NO"
     if threads is not None:
         settings["INFERENCE_NUM_THREADS"] = threads
         # Engines that were given some of the cores would all be pinned to the same ones.
         settings["ENABLE_CPU_PINNING"] = False
     return settings
-
-
-def multiplies_signed_bytes() -> bool:
-    """Whether 8-bit files are left to OpenVINO's 8-bit kernels. Their activations are signed, as
-    TensorRT wants them, and on x86 only AMX multiplies signed bytes as they are. On an AMD EPYC
-    with AVX-512 VNNI and without AMX these kernels (OpenVINO 2026.4.1) drew wrong masks. There the
-    file is computed in 32 bits, rounded to 8 where it says so: the masks are right again."""
-    return platform.machine() not in X86 or "amx_int8" in cpu()[1]
 
 
 def _by_name(ports: list[openvino.ConstOutput], wanted: set[str]) -> dict[str, Shape]:

@@ -16,7 +16,7 @@ from calibration.quantising.qdq import at_opset, insert
 from calibration.quantising.ranges import METHODS, measure
 from runtime import demo
 from runtime.backends.base import Floats, Graph
-from runtime.backends.openvino_engine import multiplies_signed_bytes
+from runtime.backends.openvino_bytes import has_sound_kernels
 from runtime.backends.registry import load_graph
 from runtime.bundle import ModelSpec
 from runtime.bundle_files import load_bundle
@@ -118,7 +118,7 @@ def test_in_8_bits_it_rounds_as_the_engine_does(name: str, roundings: int) -> No
 
 @pytest.mark.parametrize("name", ["segmenter", "lesion_close"])
 def test_in_8_bits_too(name: str) -> None:
-    if not multiplies_signed_bytes():
+    if not has_sound_kernels():
         pytest.skip("OpenVINO does not compute in 8 bits on this processor")
     check_in_8_bits(name, quantised(name), float_graph(name))
 
