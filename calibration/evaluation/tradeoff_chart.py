@@ -16,7 +16,7 @@ from runtime.reporting.wording import milliseconds
 if TYPE_CHECKING:
     from calibration.evaluation.tradeoff import Point
 
-WIDTH, HEIGHT, LEFT, TOP, RIGHT, BELOW, ROW = 360, 300, 46, 8, 14, 40, 18
+WIDTH, HEIGHT, LEFT, TOP, RIGHT, BELOW, ROW = 360, 300, 54, 8, 18, 40, 18
 FRAME = Box(LEFT, TOP, LEFT + WIDTH, TOP + HEIGHT)
 LONGEST = 24  # letters: so much fits on one side of a mark, wherever that is
 MARKS = (  # a machine's, and its style
