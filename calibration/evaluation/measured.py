@@ -46,15 +46,14 @@ class Evaluated(Part):
     metrics: dict[str, Estimate]
 
     def asked(self, measure: str) -> str:
-        """What an area is of: which images, and what was to be told from what."""
+        """What was to be told from what."""
         counts = dict(sorted(self.data.classes.items()))
         if measure != "auc.mean":
             name = measure.removeprefix("auc.")
             sought = self.bundles[0].positive if measure == "auc" else (name,)
             hits = sum(counts.get(name, 0) for name in sought)
             counts = {" or ".join(sought): hits, "others": sum(counts.values()) - hits}
-        told = ", ".join(f"{many:,} {name}" for name, many in counts.items())
-        return f"{told} (images {self.data.images_digest[:12]})"
+        return ", ".join(f"{many:,} {name}" for name, many in counts.items())
 
 
 class Times(Part):

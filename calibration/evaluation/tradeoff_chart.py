@@ -14,7 +14,7 @@ from runtime.reporting.markup import Child, Markup, el
 from runtime.reporting.wording import milliseconds
 
 if TYPE_CHECKING:
-    from calibration.evaluation.tradeoff import Point
+    from calibration.evaluation.comparing import Point
 
 WIDTH, HEIGHT, LEFT, TOP, RIGHT, BELOW, ROW = 360, 300, 54, 8, 18, 40, 18
 FRAME = Box(LEFT, TOP, LEFT + WIDTH, TOP + HEIGHT)

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from calibration.evaluation.comparing import LONGEST
 from calibration.evaluation.naming import LINE, MARK, Box, place_names
-from calibration.evaluation.tradeoff import LONGEST
 from calibration.evaluation.tradeoff_chart import FRAME
 from runtime.errors import UsageError
 
