@@ -122,7 +122,7 @@ def _name(point: Point, spot: tuple[float, float], box: Box) -> list[Child]:
     led = el("line", x1=x, y1=y, x2=end, y2=box.middle, class_="leader")
     return [
         led if abs(box.middle - y) > LINE else None,
-        text(point.name, end, box.middle + 4, anchor),
+        text(point.name, end, box.middle + 4, anchor, "label over"),
     ]
 
 
