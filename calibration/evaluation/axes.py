@@ -49,16 +49,17 @@ def _axes(x: str, y: str) -> list[Child]:
             text(f"{tick:g}", at, up(0) + 16, "middle"),
             text(f"{tick:g}", LEFT - 6, height + 4, "end"),
         ]
-    middle = TOP + SIDE / 2
-    turned = el(
-        "text", y, x=12, y=middle, text_anchor="middle", class_="label",
-        transform=f"rotate(-90 12 {middle})",
-    )  # fmt: skip
-    return [*marks, text(x, across(0.5), up(0) + 34, "middle"), turned]
+    return [*marks, text(x, across(0.5), up(0) + 34, "middle"), upward(y, 12, TOP + SIDE / 2)]
 
 
 def text(words: str, x: float, y: float, anchor: str = "start", class_: str = "label") -> Markup:
     return el("text", words, x=x, y=y, text_anchor=anchor, class_=class_)
+
+
+def upward(words: str, x: float, y: float) -> Markup:
+    """Text from below to above, for what the vertical axis is."""
+    turn = f"rotate(-90 {x:g} {y:g})"
+    return el("text", words, x=x, y=y, text_anchor="middle", class_="label", transform=turn)
 
 
 def line(points: Iterable[tuple[float, float]], class_: str) -> Markup:

@@ -117,8 +117,12 @@ def _of_counts(evaluation: Evaluation) -> list[Chart]:
 
 def write_charts(evaluation: Evaluation, folder: Path) -> None:
     (folder / FOLDER).mkdir(exist_ok=True)
-    style = f"<style>{ALONE}{asset('chart.css', 'calibration.evaluation')}</style>"
     for chart in charts(evaluation):
-        opening, _, rest = chart.drawing.partition(">")
-        text = f'{opening} xmlns="http://www.w3.org/2000/svg">{style}{rest}\n'
-        write_whole(folder / FOLDER / f"{chart.name}.svg", text.encode())
+        write_whole(folder / FOLDER / f"{chart.name}.svg", alone(chart.drawing))
+
+
+def alone(drawing: Markup) -> bytes:
+    """The drawing as a file of its own, which brings the style that a page would have."""
+    style = f"<style>{ALONE}{asset('chart.css', 'calibration.evaluation')}</style>"
+    opening, _, rest = drawing.partition(">")
+    return f'{opening} xmlns="http://www.w3.org/2000/svg">{style}{rest}\n'.encode()

@@ -135,6 +135,7 @@ class Evaluation:
             "data": {
                 "name": self.selection.table.name,
                 "digest": self.selection.table.digest,
+                "images_digest": self.selection.table.images_digest,
                 "images": len(self.selection.table),
                 "held_out_only": self.selection.held_out,
                 "classes": known.counts(),

@@ -260,6 +260,8 @@ def test_a_fold_is_evaluated_on_what_it_held_out(data: Path, tmp_path: Path) -> 
     )
     _, every = run(fold, data, tmp_path / "all", "--all-images")
     assert every["data"]["images"] == 24
+    digests = [one["data"]["images_digest"] for one in (found, every)]
+    assert digests[0] != digests[1] == read(data / "labels.csv").images_digest
 
 
 def test_folds_are_pooled_each_at_its_own_threshold(data: Path, tmp_path: Path) -> None:

@@ -173,6 +173,14 @@ class Table(Sequence[Sample]):
         return total.hexdigest()
 
     @cached_property
+    def images_digest(self) -> str:
+        """SHA-256 over ids and the images' contents, whatever their labels are called."""
+        total = hashlib.sha256()
+        for s in sorted(self.samples, key=lambda s: s.id):
+            total.update("\0".join((s.id, sha256(s.image))).encode() + b"\n")
+        return total.hexdigest()
+
+    @cached_property
     def masks_digest(self) -> str:
         """SHA-256 over the contents of all masks, which `digest` says nothing of."""
         total = hashlib.sha256()

@@ -93,6 +93,15 @@ def test_the_digest_follows_ids_labels_and_content_only(with_images: Table) -> N
     assert Table.of("own", with_images).digest != before
 
 
+def test_images_are_the_same_whatever_their_labels_are_called(with_images: Table) -> None:
+    a, b = with_images
+    named = Table.of("own", [b, replace(a, label="benign")])
+    assert named.images_digest == with_images.images_digest
+    assert named.digest != with_images.digest
+    for changed in ([replace(a, id="z"), b], [a], [replace(a, image=b.image), b]):
+        assert Table.of("own", changed).images_digest != with_images.images_digest
+
+
 def test_csv_and_back(with_images: Table, tmp_path: Path) -> None:
     with_images.to_csv(tmp_path / "own.csv")
     assert Table.from_csv(tmp_path / "own.csv").samples == with_images.samples
