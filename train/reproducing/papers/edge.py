@@ -1,4 +1,4 @@
-"""Our own recipe: what each of its choices does, on one member, and what each of the five adds."""
+"""Our own recipe: what each of its choices does, on one member, and what each member adds."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from train.reproducing.judges import by_area, paired, pooled
 from train.reproducing.tables import PaperTable, Row
 
 AREAS = ("melanoma", "mean")
+MEMBERS = ("whole", "wide", "lesion", "black")
 
 
 def _row(what: str, variant: str, system: str = "together") -> Row:
@@ -18,12 +19,17 @@ def _one(what: str, change: str) -> Row:
 
 TABLES = (
     PaperTable(
-        "One member at 160 × 160, and one choice otherwise",
+        "One member, and one choice otherwise",
         AREAS,
         pooled(by_area),
         (
             _row("one member, the whole frame", "one"),
             _one("twice as long", "longer"),
+            _one("two thirds as long", "shorter"),
+            _one("half the rate", "slower"),
+            _one("larger changes to its images", "stronger"),
+            _one("more dropout", "dropped"),
+            _one("colours left as they are", "colours_as_they_are"),
             _one("without occlusions drawn onto its images", "no_occlusions"),
             _one("without a mean of the weights", "no_ema"),
             _one("classes weigh the same", "no_weights"),
@@ -49,14 +55,8 @@ TABLES = (
             _row("not told", "not_told"),
             _row("locally connected", "locally_connected"),
             _row("mean", "mean"),
-            *(
-                _row(f"without the member {name}", f"without_{name}")
-                for name in ("whole", "native", "wide", "lesion", "black")
-            ),
-            *(
-                _row(f"the member {name} alone", "", name)
-                for name in ("whole", "native", "wide", "lesion", "black")
-            ),
+            *(_row(f"without the member {name}", f"without_{name}") for name in MEMBERS),
+            *(_row(f"the member {name} alone", "", name) for name in MEMBERS),
         ),
         paired(by_area),
     ),
