@@ -59,6 +59,12 @@ class Doubts:
 
 def fit_limits(doubts: Doubts, wanted: float) -> Limits:
     """Those that set aside as many as they may."""
+    if not doubts.rules:
+        raise UsageError(
+            "The bundle measures nothing that it could abstain by.",
+            got="one member, no segmenter, no measure of unlikeness",
+            remedy="leave --coverage out, or name a member under the recipe's `unlikeness`",
+        )
     count = len(doubts.open)
     needed = ceil(wanted * count - 1e-9)
     spare = int(doubts.open.sum()) - needed

@@ -21,6 +21,7 @@ from runtime.decision import temper
 
 if TYPE_CHECKING:
     from calibration.held_out import Evidence
+    from calibration.predictions import Predictions
     from runtime.bundle import Bundle
     from runtime.bundle_files import LoadedBundle
 
@@ -49,8 +50,7 @@ def decide(
     tempered = temper(raw, temperature)
     place = spec.classes.index(spec.decision.score)
     positive = np.isin(targets, [spec.classes.index(name) for name in spec.positive])
-    folds = len(set(predictions.folds.tolist()))
-    origin = f"out of fold, {folds} folds, {len(predictions.ids)} images"
+    origin = f"out of fold, {_folds(predictions)}, {len(predictions.ids)} images"
     chosen = choose_threshold(tempered[:, place], positive, predictions.folds, sensitivity, origin)
     limits, reached = {}, None
     if coverage is not None and evidence.doubts is not None:
@@ -62,10 +62,18 @@ def decide(
         temperature,
         chosen,
         losses=_before_and_after(negative_log_likelihood, raw, tempered, targets),
-        errors=_before_and_after(calibration_error, raw[:, place], tempered[:, place], positive),
+        errors=_before_and_after(
+            calibration_error, raw[:, place], tempered[:, place], targets == place
+        ),
         limits=limits,
         coverage=reached,
     )
+
+
+def _folds(predictions: Predictions) -> str:
+    """Of one fold alone, as of a run of two without the bundle's own, nothing can be crossed."""
+    folds = len(set(predictions.folds.tolist()))
+    return f"{folds} folds" if folds > 1 else "1 fold, judged on the images it was fitted on"
 
 
 def write(bundle: LoadedBundle, decision: Decision) -> None:
@@ -78,6 +86,7 @@ def write(bundle: LoadedBundle, decision: Decision) -> None:
         "threshold_interval": decision.threshold.interval.model_dump(),
         "operating_point": decision.threshold.point.model_dump(),
     }
+    fields["decision"]["coverage"] = None  # it would be of another threshold
     if decision.coverage is not None:
         fields["decision"]["abstain"] |= decision.limits
         fields["decision"]["coverage"] = decision.coverage.model_dump()
@@ -103,6 +112,12 @@ def _coverage(
         specificity=float(left.mean()) if len(left) else 0.0,
         predictions=origin,
     )
+
+
+def keeps_limits(bundle: LoadedBundle, decision: Decision) -> bool:
+    """Whether it goes on abstaining by limits that were fitted before."""
+    limits = bundle.spec.decision.abstain.model_dump(exclude={"no_lesion"})
+    return decision.coverage is None and any(value is not None for value in limits.values())
 
 
 def show(decision: Decision, prevalence: float | None) -> None:
@@ -152,7 +167,7 @@ def _worth(decision: Decision, prevalence: float | None) -> list[tuple[str, str]
             for kind in ("ppv", "npv")
             for name in [f"{kind}@{share:g}"]
         ]
-        rows.append((f"where {share:.1%} are positive", ", ".join(said)))
+        rows.append((f"where {100 * share:g} % are positive", ", ".join(said)))
     return rows
 
 

@@ -72,11 +72,12 @@ def command(
     backend: str, dry_run: bool,
 ) -> None:  # fmt: skip
     """Fit the temperature, and the threshold for a wanted sensitivity with its interval."""
-    from calibration.operating import decide, show, write
+    from calibration.operating import decide, keeps_limits, show, write
     from runtime.bundle_files import load_bundle
 
-    _require_one_way(file, folds, data, coverage)
+    _require_one_way(file, (*folds, *more) if folds else more, data, coverage)
     opened = [load_bundle(path) for path in bundles]
+    _require_one_system(opened)
     twins = [load_bundle(path) for path in (*folds, *more)]
     evidence = (
         _read(file, opened[0]) if file is not None else _asked(opened[0], twins, data, backend)
@@ -85,6 +86,8 @@ def command(
     show(decision, prevalence)
     for bundle in () if dry_run else opened:
         write(bundle, decision)
+        if keeps_limits(bundle, decision):
+            click.echo(f"note: {bundle.path} goes on abstaining by the limits that it had.")
     click.echo(
         "Nothing was changed." if dry_run else f"Written into {', '.join(map(str, bundles))}."
     )
@@ -121,6 +124,27 @@ def _asked(
         return judge_held_out(asked, known, backend, on_each)
 
 
+def _require_one_system(bundles: list[LoadedBundle]) -> None:
+    """What decides alike must say the same of the same, and hold the same images out."""
+    first = bundles[0].spec
+    for other in bundles[1:]:
+        pairs = {
+            "classes": (first.classes, other.spec.classes),
+            "positive": (first.positive, other.spec.positive),
+            "score": (first.decision.score, other.spec.decision.score),
+            "members": (first.chain.classify, other.spec.chain.classify),
+            "fold": (first.provenance.fold, other.spec.provenance.fold),
+            "data": (first.provenance.data, other.spec.provenance.data),
+        }
+        if differing := [name for name, (one, two) in pairs.items() if one != two]:
+            raise UsageError(
+                f"{other.path} cannot decide as {bundles[0].path} does.",
+                got=f"other {', '.join(differing)}",
+                expected="the same system of the same fold, in other files",
+                remedy="fit each with a command of its own",
+            )
+
+
 def _require_one_way(
     file: Path | None, folds: tuple[Path, ...], data: tuple[Path, ...], coverage: float | None
 ) -> None:
@@ -128,6 +152,12 @@ def _require_one_way(
         raise UsageError(
             "An operating point is fitted on predictions, or on what bundles of folds say.",
             got="both" if folds else "neither",
+            expected="--predictions run/oof.csv, or --folds Q0 Q1 Q2 --data DIR",
+        )
+    if file is not None and data:
+        raise UsageError(
+            "Predictions need no images.",
+            got="--predictions with --data",
             expected="--predictions run/oof.csv, or --folds Q0 Q1 Q2 --data DIR",
         )
     if folds and not data:

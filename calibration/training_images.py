@@ -49,22 +49,23 @@ class TrainingSets:
 
     def seen(self, spec: Bundle) -> list[Table]:
         """What the networks saw, as far as it is here: recognised, or told by a user."""
-        found = self.recognised(spec)
-        known = {sample.image for part in found for sample in part}
-        for table in self.told:
-            given = [s for s in table if s.split != "test"]
-            if not known & {s.image for s in given}:
-                found.append(Table.of(table.name, given))
+        found = [*self.recognised(spec), *self._believed(spec)]
         held_out = frozenset(spec.provenance.held_out)
         return [part.select([i for i in part.ids if i not in held_out]) for part in found]
 
     def missing(self, spec: Bundle) -> list[str]:
         """Training sets that images could not be compared with."""
-        if self.told:
-            return []
         here = {part.digest for part in self.recognised(spec)}
-        lost = (data for data in spec.provenance.data if data.sha256 not in here)
+        lost = [data for data in spec.provenance.data if data.sha256 not in here]
+        if len(lost) <= len(self._believed(spec)):  # other copies of these, as a user says
+            return []
         return [f"{data.name} ({data.images:,} images)" for data in lost]
+
+    def _believed(self, spec: Bundle) -> list[Table]:
+        """What a user says was trained on, and no digest confirms."""
+        known = {sample.image for part in self.recognised(spec) for sample in part}
+        given = [Table.of(t.name, [s for s in t if s.split != "test"]) for t in self.told]
+        return [table for table in given if not known & {s.image for s in table}]
 
     def seen_ids(self, spec: Bundle) -> frozenset[str]:
         """What the networks saw of the training sets that are recognised."""

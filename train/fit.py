@@ -67,11 +67,12 @@ def prepare(
     import numpy as np
 
     from train.given_data import open_drawn, open_labelled, outlined_in
-    from train.networks import check_frozen
+    from train.networks import check_frozen, check_unlikeness
     from train.pipeline import Pipeline
     from train.stages.run import Dealt
 
     check_frozen(recipe, machine.weights)
+    check_unlikeness(recipe)
     table = open_labelled(data, recipe, needs_masks=not masks)
     drawn = open_drawn(masks, recipe)
     outlined = outlined_in(table, drawn, recipe) if drawn else None

@@ -22,7 +22,7 @@ from train.models.purification import PurificationNet
 from train.models.svm import SvmCombiner
 from train.models.trunks import OWN_TRUNKS, CutTrunk, build_trunk
 from train.models.unet import UNet
-from train.models.unlikeness import Unlikeness, numbers_of
+from train.models.unlikeness import REDUCTIONS, PooledDepths, Unlikeness, numbers_of
 from train.models.zoome import ZooMe, build_zoome
 from train.recipe import Recipe
 from train.recipe_parts.combiners import LogisticRecipe, MeanRecipe, SvmRecipe
@@ -140,6 +140,25 @@ def segmenter_preprocess(recipe: Recipe) -> PreprocessSpec:
 
 def build_unlikeness(net: Classifier) -> Unlikeness:
     return Unlikeness(numbers_of(cut_trunk(net)))
+
+
+def check_unlikeness(recipe: Recipe) -> None:
+    """Before hours of training: not every backbone's maps are where they are looked for."""
+    for name in recipe.unlikeness:
+        trunk = cut_trunk(build_member(recipe, name)).eval()
+        try:
+            with torch.inference_mode():
+                found = PooledDepths(trunk)(torch.zeros(1, 3, *recipe.members[name].size)).shape[1]
+        except (AttributeError, IndexError, RuntimeError, ValueError):
+            found = 0
+        if not found or found != numbers_of(trunk):
+            raise UsageError(
+                f"The trunk of {name} cannot say how unlike a picture is.",
+                got=f"{recipe.members[name].backbone}, cut where it is",
+                expected=f"maps {' and '.join(map(str, REDUCTIONS))} times smaller than the "
+                "picture before the cut, as the MobileNets and ResNets have them",
+                remedy="cut it later, or leave the member out of `unlikeness`",
+            )
 
 
 def cut_trunk(net: Classifier) -> CutTrunk:

@@ -142,7 +142,9 @@ def find_leaks(
         for part, seen in zip(selection.parts, training, strict=True):
             images = {(s.id, s.image) for table in seen for s in table}
             shared += [s.id for s in part if (s.id, s.image) in images]
-            fresh = part.select([s.id for s in part if (s.id, s.image) not in images])
+            # Strangers are in no figure, and may well be made from training images.
+            mine = [s for s in part if s.label is None or s.label in selection.classes]
+            fresh = part.select([s.id for s in mine if (s.id, s.image) not in images])
             for table in seen:
                 copies += (
                     same_names(fresh, table)

@@ -62,11 +62,18 @@ def rename_labels(table: Table, names: Mapping[str, str], classes: Sequence[str]
 def choose(
     table: Table, bundles: Sequence[Bundle], split: str | None, every_image: bool
 ) -> Selection:
-    """The images of the split that have a label; of a fold's bundle those it held out."""
+    """The images of the split that have a label; of a fold's bundle those it held out.
+
+    Labels that no class has were in no training: the first bundle is asked about all of them.
+    """
     left_out: dict[str, int] = {}
-    chosen = [s for s in table if split is None or s.split == split]
-    left_out["in another split"] = len(table) - len(chosen)
-    if not chosen:
+    classes = bundles[0].classes
+    strange = [s for s in table if s.label is not None and s.label not in classes]
+    strange = [s for s in strange if split is None or s.split in ("", split)]
+    mine = [s for s in table if s.label is None or s.label in classes]
+    chosen = [s for s in mine if split is None or s.split == split]
+    left_out["in another split"] = len(table) - len(chosen) - len(strange)
+    if not chosen and not strange:
         splits = ", ".join(name or "no split" for name in table.splits)
         raise UsageError(
             f"{table.name} has no image in the split {split!r}.",
@@ -82,6 +89,7 @@ def choose(
         left_out["not held out from training"] = len(chosen) - sum(len(part) for part in parts)
     else:
         parts = [chosen]
+    parts[0] = [*parts[0], *strange]
     parts_named = tuple(_joined(part, table.name) for part in parts)
     return Selection(
         parts_named, bundles[0].classes, restrict, {k: n for k, n in left_out.items() if n}

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT, LEFT, TOP, RIGHT, BELOW, ROW = 360, 300, 54, 8, 18, 40, 18
 FRAME = Box(LEFT, TOP, LEFT + WIDTH, TOP + HEIGHT)
-LONGEST = 24  # letters: so much fits on one side of a mark, wherever that is
 MARKS = (  # a machine's, and its style
     ("M-4.5 0a4.5 4.5 0 1 0 9 0a4.5 4.5 0 1 0-9 0Z", "point"),
     ("M-4.5-4.5h9v9h-9Z", "point second"),

@@ -89,10 +89,10 @@ def require_alike(folds: Sequence[LoadedBundle], bundle: LoadedBundle, backend: 
 
 def _no_twin(fold: LoadedBundle, differing: Sequence[str]) -> GateError:
     return GateError(
-        f"{fold.path} is no twin of the candidate, so it is no evidence for it.",
+        f"{fold.path} is no twin of the bundle, so it is no evidence for it.",
         got="; ".join(differing),
-        expected="a fold of the candidate's run, exported and quantized in the same way",
-        remedy="export every fold and the candidate from one run with the same options",
+        expected="a fold of the same run, exported and quantized in the same way",
+        remedy="export every fold and the bundle from one run with the same options",
     )
 
 

@@ -83,6 +83,12 @@ def test_what_was_never_measured_gets_no_limit() -> None:
     assert set(fit_limits(found, 0.8)) == {"disagreement"}
 
 
+def test_what_measures_nothing_can_abstain_by_nothing() -> None:
+    nothing = np.full(5, np.nan)
+    with pytest.raises(UsageError, match="nothing that it could abstain by"):
+        fit_limits(Doubts(nothing, nothing, nothing, np.ones(5, bool)), 0.9)
+
+
 def test_folds_are_decided_by_the_others_limits() -> None:
     """The images of one fold are all doubtful: limits fitted on them too would let most through."""
     low, high = np.full(100, 0.1), np.full(50, 0.9)

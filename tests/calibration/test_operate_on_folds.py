@@ -82,6 +82,35 @@ def test_several_bundles_decide_alike(made: Path, clinic: Path) -> None:
     assert both[0] == both[1]
 
 
+def test_bundles_of_other_folds_or_systems_do_not_decide_alike(made: Path, clinic: Path) -> None:
+    before = (made / "Q1" / "bundle.json").read_bytes()
+    result = operate(made, clinic, "--bundle", made / "Q1", bundle="Q0")
+    assert (result.exit_code, "other fold" in result.stderr) == (2, True)
+    changed(load_bundle(made / "B"), positive=["nevus"])
+    result = operate(made, clinic, "--bundle", made / "B")
+    assert (result.exit_code, "other positive" in result.stderr) == (2, True)
+    assert (made / "Q1" / "bundle.json").read_bytes() == before
+
+
+def test_what_one_fold_says_is_not_called_crossed(made: Path, clinic: Path) -> None:
+    words = ["--bundle", made / "B8", "--folds", made / "Q0", "--data", clinic]
+    result = CliRunner().invoke(command, [*map(str, words), "--sensitivity", "0.8"])
+    assert result.exit_code == 0, result.stderr
+    point = load_bundle(made / "B8").spec.decision.operating_point
+    assert point is not None
+    assert "1 fold, judged on the images it was fitted on" in point.predictions
+
+
+def test_a_later_threshold_leaves_no_old_coverage_beside_it(made: Path, clinic: Path) -> None:
+    assert operate(made, clinic, "--coverage", 0.9, "--sensitivity", 0.9).exit_code == 0
+    limits = load_bundle(made / "B8").spec.decision.abstain
+    result = operate(made, clinic, "--sensitivity", 0.6)
+    after = load_bundle(made / "B8").spec.decision
+    assert after.coverage is None
+    assert after.abstain == limits
+    assert "goes on abstaining" in result.output
+
+
 def test_a_dry_run_leaves_the_bundle(made: Path, clinic: Path) -> None:
     before = (made / "B8" / "bundle.json").read_bytes()
     assert operate(made, clinic, "--dry-run").exit_code == 0
@@ -101,6 +130,8 @@ def test_what_does_not_go_together(made: Path, clinic: Path) -> None:
         return result.stderr
 
     assert "neither" in refused()
+    assert "Predictions need no images" in refused("--predictions", "oof.csv", "--data", clinic)
+    assert "both" in refused("--predictions", made / "oof.csv", made / "Q0")
     assert "both" in refused("--folds", made / "Q0", "--predictions", made / "oof.csv")
     assert "--data DIR" in refused("--folds", made / "Q0")
     assert "probabilities alone" in refused("--predictions", "oof.csv", "--coverage", 0.9)

@@ -79,6 +79,28 @@ def test_two_depths_of_edges_trunk_are_looked_at() -> None:
     assert recipe.unlikeness
 
 
+@pytest.mark.parametrize(
+    ("backbone", "cut", "fits"),
+    [
+        ("mobilenetv2_050", 4, True),
+        ("mobilenetv2_050", 3, True),
+        ("mobilenetv2_050", 1, False),
+        ("resnet18", 4, True),
+        ("resnet18", 1, False),
+    ],
+)
+def test_a_trunk_without_such_maps_is_refused_before_it_is_trained(
+    backbone: str, cut: int, fits: bool
+) -> None:
+    first = next(iter(tiny_recipe()["members"]))
+    recipe = Recipe.model_validate(named(first, backbone=backbone, cut=cut, options={}))
+    if fits:
+        networks.check_unlikeness(recipe)
+        return
+    with pytest.raises(UsageError, match="cannot say how unlike"):
+        networks.check_unlikeness(recipe)
+
+
 def test_a_variant_of_one_member_measures_none() -> None:
     assert load_recipe("edge/one").unlikeness == ()
     with pytest.raises(UsageError):

@@ -33,11 +33,13 @@ class CutTrunk(nn.Module):
         return self.net(image)[0]
 
     def depths(self, reductions: Collection[int]) -> list[tuple[nn.Module, int]]:
-        """The layers whose maps are so many times smaller than the picture, and their channels."""
+        """The layers up to the cut whose maps are so many times smaller than the picture, and their
+        channels."""
         net: Any = self.net
+        there = net.feature_info.info[: net.feature_info.out_indices[-1] + 1]
         return [
             (net.model.get_submodule(stage["module"]), stage["num_chs"])
-            for stage in net.feature_info.info
+            for stage in there
             if stage["reduction"] in reductions
         ]
 

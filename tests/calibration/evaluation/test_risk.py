@@ -44,6 +44,13 @@ def test_all_decided_is_the_same_whatever_the_doubt() -> None:
     assert [curve[1][-1] for curve in map(risk.curve, risk.doubts)] == [risk.wrong.mean()] * 3
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_equal_doubts_are_in_no_order(first: bool) -> None:
+    wrong = np.arange(2000) < 1000 if first else np.arange(2000) >= 1000
+    risk = Risk(wrong, wrong, {"same": np.zeros(2000)})
+    assert risk.area("same") == pytest.approx(0.5, abs=0.05)
+
+
 def test_scores_near_the_threshold_are_the_first_to_go() -> None:
     scores, positive = random_scores(300)
     risk = risk_of(cases_of(judged_of(scores.tolist(), positive.tolist())))

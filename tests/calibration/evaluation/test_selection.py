@@ -60,6 +60,50 @@ def trained_on(data: Table, **more: Any) -> Bundle:
 # --- selection -----------------------------------------------------------------------------------
 
 
+def with_strangers(data: Table) -> Table:
+    """And pictures of a kind that no class has, the first of them a training image turned grey."""
+    strange = [replace(s, id=f"x{s.id}", label="blank", split="") for s in data][:3]
+    return Table.of(data.name, [*data, *strange])
+
+
+def test_strangers_are_asked_about_whatever_is_held_out(tmp_path: Path) -> None:
+    data = table(tmp_path)
+    everything = with_strangers(data)
+    fold = trained_on(data, fold=0, held_out=["i0", "i1"])
+    selection = choose(everything, [fold], None, False)
+    assert selection.known.ids == ("i0", "i1")
+    assert len(selection.strangers) == 3
+    pooled = choose(everything, [fold, trained_on(data, fold=1, held_out=["i2"])], None, False)
+    assert pooled.known.ids == ("i0", "i1", "i2")
+    assert len(pooled.strangers) == 3
+    assert len(choose(everything, [bundle()], "test", False).strangers) == 3
+
+
+def test_strangers_made_from_training_images_are_no_leak(tmp_path: Path) -> None:
+    data = table(tmp_path)
+    everything = with_strangers(data)
+    fold = trained_on(data, fold=0, held_out=["i4", "i5"])
+    selection = choose(everything, [fold], None, False)
+    found = find_leaks([everything, data], selection, [fold], Fingerprints(), told=[data])
+    assert not found.trained_on
+    assert not [tie for tie in found.copies or () if tie.a_id.startswith("x")]
+
+
+def test_one_of_two_training_sets_does_not_stand_for_both(tmp_path: Path) -> None:
+    one = table(tmp_path / "one", 4, "one")
+    other = Table.of("other", [replace(s, id=f"o{s.id}") for s in table(tmp_path / "other", 4)])
+    facts = [{"name": t.name, "sha256": t.digest, "images": len(t)} for t in (one, other)]
+    spec, fresh = bundle(data=facts), table(tmp_path / "fresh", 6, "fresh")
+
+    def missing(*told: Table) -> tuple[str, ...]:
+        selection = choose(fresh, [spec], None, False)
+        return find_leaks([fresh], selection, [spec], None, told=told).missing
+
+    assert len(missing()) == 2
+    assert missing(one) == ("other (4 images)",)
+    assert missing(one, other) == ()
+
+
 def test_labels_are_called_as_the_bundle_calls_them(tmp_path: Path) -> None:
     samples = [
         Sample(str(row), "d", tmp_path / str(row), label, "")
