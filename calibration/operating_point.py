@@ -28,7 +28,8 @@ The predictions must be out of fold: of images that the networks that made them 
 on. --predictions takes those that training left, by float networks on a computer. --folds asks
 the bundles of a run's folds, made as this one was: then the threshold is one for the precision
 that ships, and limits of abstention can be fitted too, for a share of real lesions that is to be
-decided. A score at or above the threshold is a referral. It is decision support, not a diagnosis.
+decided. Intervals count images: where patients have several they are too narrow. A score at or
+above the threshold is a referral. It is decision support, not a diagnosis.
 """
 PATH = click.Path(path_type=Path)
 

@@ -89,10 +89,14 @@ def _check_measure(point: Point) -> None:
 
 
 def _check_unseen(point: Point) -> None:
-    if trained_on := point.evaluated.leakage.trained_on:
+    leakage = point.evaluated.leakage
+    ties = (
+        0 if leakage.copies_of_training_images is None else leakage.copies_of_training_images.count
+    )
+    if leakage.trained_on or ties:
         raise UsageError(
-            f"{point.name} was evaluated on images that it was trained on.",
-            got=f"{trained_on:,} of them",
+            f"{point.name} was evaluated on images that it was trained on, or that tie to some.",
+            got=f"{leakage.trained_on or 0:,} training images, and {ties:,} ties of others to some",
             expected="images that its networks have not seen",
             remedy="`dermedge evaluate` without --all-images",
         )

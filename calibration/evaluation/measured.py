@@ -32,8 +32,15 @@ class Images(Part):
     classes: dict[str, int]
 
 
+class Ties(Part):
+    count: int
+
+
 class Leakage(Part):
-    trained_on: int | None  # images; None where that is not known
+    """None where that is not known."""
+
+    trained_on: int | None  # images
+    copies_of_training_images: Ties | None = None  # ties of others to some
 
 
 class Evaluated(Part):

@@ -108,6 +108,7 @@ def test_two_classes_and_three_are_compared_where_the_question_is_the_same(tmp_p
     assert "--measure auc asks for the positives" in " ".join(refused.output.split())
 
 
+TIED = {"trained_on": 0, "copies_of_training_images": {"count": 3, "first": []}}
 HELD = {"trained_on": 7}
 EMPTY = {"auc.mean": {"value": None, "low": None, "high": None, "n": 0}}
 
@@ -118,6 +119,7 @@ EMPTY = {"auc.mean": {"value": None, "low": None, "high": None, "n": 0}}
         ((evaluated("x", images="b2"), timed("x")), "were not evaluated on the same images"),
         ((evaluated("x", "y"), timed("z")), "is not the one that was evaluated"),
         ((evaluated("x", leakage=HELD), timed("x")), "on images that it was trained on"),
+        ((evaluated("x", leakage=TIED), timed("x")), "or that tie to some"),
         ((evaluated("x", metrics=EMPTY), timed("x")), "no value of the measure 'auc.mean'"),
         ((evaluated("x", schema=2), timed("x")), "is not what `dermedge evaluate` writes"),
         ((evaluated("x"), {"schema": 1, "camera": "a"}), "not what `dermedge bench --out` writes"),
