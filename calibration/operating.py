@@ -21,7 +21,6 @@ from runtime.decision import temper
 
 if TYPE_CHECKING:
     from calibration.held_out import Evidence
-    from calibration.predictions import Predictions
     from runtime.bundle import Bundle
     from runtime.bundle_files import LoadedBundle
 
@@ -39,6 +38,12 @@ class Decision:
     errors: tuple[float, float]
     limits: dict[str, float]
     coverage: Coverage | None
+    folds: int
+
+    @property
+    def judged(self) -> str:
+        """Of one fold alone, as of a run of two without the bundle's own, none can be crossed."""
+        return "folds crossed" if self.folds > 1 else "on the images it was fitted on"
 
 
 def decide(
@@ -50,7 +55,8 @@ def decide(
     tempered = temper(raw, temperature)
     place = spec.classes.index(spec.decision.score)
     positive = np.isin(targets, [spec.classes.index(name) for name in spec.positive])
-    origin = f"out of fold, {_folds(predictions)}, {len(predictions.ids)} images"
+    folds = len(set(predictions.folds.tolist()))
+    origin = f"out of fold, {_folds(folds)}, {len(predictions.ids)} images"
     chosen = choose_threshold(tempered[:, place], positive, predictions.folds, sensitivity, origin)
     limits, reached = {}, None
     if coverage is not None and evidence.doubts is not None:
@@ -67,12 +73,11 @@ def decide(
         ),
         limits=limits,
         coverage=reached,
+        folds=folds,
     )
 
 
-def _folds(predictions: Predictions) -> str:
-    """Of one fold alone, as of a run of two without the bundle's own, nothing can be crossed."""
-    folds = len(set(predictions.folds.tolist()))
+def _folds(folds: int) -> str:
     return f"{folds} folds" if folds > 1 else "1 fold, judged on the images it was fitted on"
 
 
@@ -108,8 +113,8 @@ def _coverage(
         decided=kept / count,
         decided_interval=wilson(kept, count),
         images=count,
-        sensitivity=float(found.mean()) if len(found) else 0.0,
-        specificity=float(left.mean()) if len(left) else 0.0,
+        sensitivity=float(found.mean()) if len(found) else None,
+        specificity=float(left.mean()) if len(left) else None,
         predictions=origin,
     )
 
@@ -138,7 +143,7 @@ def show(decision: Decision, prevalence: float | None) -> None:
         span = getattr(point, f"{name}_interval")
         count = point.positives if name == "sensitivity" else point.negatives
         grid.add_row(
-            f"{name}, folds crossed",
+            f"{name}, {decision.judged}",
             f"{getattr(point, name):.3f} ({span.low:.3f}–{span.high:.3f}), n = {count}",
         )
     for row in (*_worth(decision, prevalence), *_abstention(decision)):
@@ -182,12 +187,18 @@ def _abstention(decision: Decision) -> list[tuple[str, str]]:
             for name, value in decision.limits.items()
         ),
         (
-            "decided, folds crossed",
+            f"decided, {decision.judged}",
             f"{reached.decided:.3f} ({span.low:.3f}–{span.high:.3f}) of {reached.images}, "
             f"wanted {reached.wanted:g}",
         ),
         (
             "among the decided",
-            f"sensitivity {reached.sensitivity:.3f}, specificity {reached.specificity:.3f}",
+            ", ".join(
+                f"{name} {'–' if share is None else f'{share:.3f}'}"
+                for name, share in (
+                    ("sensitivity", reached.sensitivity),
+                    ("specificity", reached.specificity),
+                )
+            ),
         ),
     ]

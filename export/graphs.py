@@ -70,7 +70,12 @@ class MemberGraph(nn.Module):
         super().__init__()
         self.net = HEAT_MAPS[heatmap](net, size)
         self.unlikeness = unlikeness
-        self.outputs = (*_decided(unlikeness), self.explains)
+        self.outputs = (*self.deciding(unlikeness is not None), self.explains)
+
+    @classmethod
+    def deciding(cls, doubted: bool) -> tuple[str, ...]:
+        """What is no heat map. `doubted`: whether it says how unlike an image is."""
+        return (*cls.decides, cls.doubts) if doubted else cls.decides
 
     def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
         (logits, features, heat), *doubt = _doubted(self.net, self.net.net, image, self.unlikeness)
@@ -85,15 +90,11 @@ class DecidingGraph(nn.Module):
     def __init__(self, graph: MemberGraph) -> None:
         super().__init__()
         self.net, self.unlikeness = graph.net.net, graph.unlikeness
-        self.outputs = _decided(graph.unlikeness)
+        self.outputs = MemberGraph.deciding(graph.unlikeness is not None)
 
     def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
         (logits, features), *doubt = _doubted(self.net, self.net, image, self.unlikeness)
         return torch.softmax(logits, dim=1), logits, features, *doubt
-
-
-def _decided(unlikeness: Unlikeness | None) -> tuple[str, ...]:
-    return MemberGraph.decides if unlikeness is None else (*MemberGraph.decides, MemberGraph.doubts)
 
 
 def _doubted(

@@ -149,18 +149,14 @@ def _models(recipe: Recipe) -> dict[str, Any]:
         image = _image(_frame_view(recipe), networks.purifier_preprocess(recipe))
         painted = {"name": PurifierGraph.outputs[0], "role": "image"}
         found[PURIFIER] = {"inputs": [image], "outputs": [painted]}
-    found |= {name: _model(inputs, *_decides(recipe, name)) for name, inputs in sees.items()}
+    for name, inputs in sees.items():
+        found[name] = _model(inputs, *MemberGraph.deciding(name in recipe.unlikeness))
     found |= {explains(n): _model(sees[n], MemberGraph.explains) for n in _explained(recipe)}
     if recipe.ensemble is not None:
         given = [{"kind": "members", "name": "members"}]
         given += [TOLD] if networks.combiner_told(recipe) else []
         found[ENSEMBLE] = _model(given, "probabilities")
     return found
-
-
-def _decides(recipe: Recipe, name: str) -> tuple[str, ...]:
-    doubted = name in recipe.unlikeness
-    return (*MemberGraph.decides, MemberGraph.doubts) if doubted else MemberGraph.decides
 
 
 def _inputs(recipe: Recipe, name: str) -> list[dict[str, Any]]:

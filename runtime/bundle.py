@@ -163,8 +163,8 @@ class Coverage(Spec):
     decided: Fraction
     decided_interval: Interval
     images: Annotated[int, Field(ge=1)]
-    sensitivity: Fraction  # among the decided
-    specificity: Fraction
+    sensitivity: Fraction | None  # among the decided; None where there is no such image
+    specificity: Fraction | None
     predictions: str
 
 

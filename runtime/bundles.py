@@ -214,9 +214,11 @@ def _decision_line(spec: Bundle) -> str:
     if decision.threshold is None or point is None:
         return line + "; no threshold fitted yet (dermedge operate fits one)"
     low, high = point.sensitivity_interval.low, point.sensitivity_interval.high
+    covered = decision.coverage
     return (
         f"{line}; refer from {decision.threshold:.3f}: sensitivity {point.sensitivity:.3f} "
         f"({low:.3f} to {high:.3f}), specificity {point.specificity:.3f}, {point.predictions}"
+        + (f"; decides {covered.decided:.1%} of real lesions" if covered else "")
     )
 
 

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from runtime.shrinking import shrink
+from runtime.shrinking import within
 
 if TYPE_CHECKING:
     from runtime.lesion import Mask
@@ -26,11 +26,8 @@ FEWEST = 12  # pixels on either side of the outline, or nothing can be said
 def measure_standing_out(picture: Image, mask: Mask) -> float | None:
     """How far the mean colours inside and around the outline are apart, as CIE's ΔE of 1976: 2 is
     hardly seen by eye, most lesions have over 10. None where there is no skin around it."""
-    height, width = picture.shape[:2]
-    scale = min(LONG_SIDE / max(height, width), 1.0)
-    size = max(round(height * scale), 1), max(round(width * scale), 1)
-    small = shrink(picture, *size) if scale < 1 else picture
-    inside = cv2.resize(mask, size[::-1], interpolation=cv2.INTER_NEAREST)
+    small = within(picture, LONG_SIDE)
+    inside = cv2.resize(mask, small.shape[1::-1], interpolation=cv2.INTER_NEAREST)
     area = int(np.count_nonzero(inside))
     radius = (area / np.pi) ** 0.5
     away = cv2.distanceTransform(1 - inside, cv2.DIST_L2, 3)

@@ -63,12 +63,12 @@ def command(
     import numpy as np
     from rich.progress import track
 
-    from train.phantom.strange import draw, kinds
+    from train.phantom.strange import KINDS, draw
 
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(f"{out} is there already.", expected="a new or empty folder")
     pictures, lesion = _photographs(photographs), _lesions(data, size)
-    jobs = [(kind, number) for kind in kinds(bool(pictures)) for number in range(each)]
+    jobs = [(kind, number) for kind in KINDS for number in range(each)]
     (out / "images").mkdir(parents=True, exist_ok=True)
     rows = []
     for place, (kind, number) in enumerate(track(jobs, description="Strangers")):
@@ -81,7 +81,7 @@ def command(
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(("image", "label"))
         writer.writerows(rows)
-    click.echo(f"{len(rows)} pictures, {each} of each kind: {', '.join(kinds(bool(pictures)))}")
+    click.echo(f"{len(rows)} pictures, {each} of each kind: {', '.join(KINDS)}")
     click.echo(
         f"Next, beside a data set of lesions: dermedge evaluate … --data LESIONS --data {out}"
     )

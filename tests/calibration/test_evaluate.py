@@ -15,13 +15,13 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import cv2
-import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
 from calibration.evaluate import command
 from runtime.bundle_files import LoadedBundle, fields_of, seal
 from tests.bundle_factory import bundle_fields, make_bundle, operating_point, picture
+from tests.calibration.evaluation.made import write_mask
 from train.data.own_csv import read
 from train.data.table import Table
 
@@ -39,9 +39,7 @@ def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """24 images with masks: of every third a melanoma, which the tiny bundle mostly sees so."""
     folder = tmp_path_factory.mktemp("data")
-    mask = np.zeros((60, 80), np.uint8)
-    cv2.ellipse(mask, (36, 30), (13, 12), 20, 0, 360, 255, cv2.FILLED)
-    (folder / "mask.png").write_bytes(cv2.imencode(".png", mask)[1].tobytes())
+    write_mask(folder / "mask.png")
     rows = [["image", "label", "mask", "lesion", "age", "sex", "site", "split"]]
     for row in range(24):
         melanoma = row % 3 == 0

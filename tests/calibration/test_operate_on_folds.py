@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+from calibration.coverage import Doubts
+from calibration.held_out import Evidence
+from calibration.operating import decide
 from calibration.operating_point import command
+from calibration.predictions import Predictions
 from runtime.bundle_files import load_bundle
+from runtime.bundles import command as bundle_command
+from runtime.errors import UsageError
 from tests.calibration.gating.clinic import (
     NEGATIVES,
     POSITIVES,
@@ -65,6 +72,26 @@ def test_threshold_and_limits_are_of_the_precision_that_ships(made: Path, clinic
     assert decision.coverage.decided_interval.low <= 0.9 <= decision.coverage.decided_interval.high
     for text in ("decided, folds crossed", "abstains: disagreement", "PPV", "NPV"):
         assert text in result.output
+    shown = CliRunner().invoke(bundle_command, ["show", str(made / "B8")])
+    assert f"decides {decision.coverage.decided:.1%} of real lesions" in shown.output
+
+
+def test_a_share_of_no_image_is_no_share(made: Path) -> None:
+    """Every positive may be among those that are not decided."""
+    positive = np.array([True, True, False, False])
+    nothing = np.full(4, np.nan)
+    evidence = Evidence(
+        Predictions(
+            ("a", "b", "c", "d"), np.arange(4) % 2, np.array([0, 0, 1, 1]),
+            np.array([[0.9, 0.1], [0.8, 0.2], [0.2, 0.8], [0.1, 0.9]]), ("melanoma", "nevus"),
+        ),
+        Doubts(np.zeros(4), nothing, nothing, ~positive),
+    )  # fmt: skip
+    with pytest.raises(UsageError, match="too few"):
+        decide(load_bundle(made / "B8").spec, evidence, 0.9, 0.5)
+    reached = decide(load_bundle(made / "B8").spec, evidence, 0.5, 0.5).coverage
+    assert reached is not None
+    assert (reached.sensitivity, reached.specificity) == (None, 1.0)
 
 
 def test_a_folds_own_images_have_no_say_in_it(made: Path, clinic: Path) -> None:
@@ -99,6 +126,7 @@ def test_what_one_fold_says_is_not_called_crossed(made: Path, clinic: Path) -> N
     point = load_bundle(made / "B8").spec.decision.operating_point
     assert point is not None
     assert "1 fold, judged on the images it was fitted on" in point.predictions
+    assert "folds crossed" not in result.output
 
 
 def test_a_later_threshold_leaves_no_old_coverage_beside_it(made: Path, clinic: Path) -> None:

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from train.data.open_dataset import open_dataset
 from train.phantom.compose import make_phantom
-from train.phantom.strange import DRAWN, FROM_LESIONS, kinds
+from train.phantom.strange import DRAWN, FROM_LESIONS, KINDS
 from train.strangers import command
 
 SIDE = 128
@@ -27,12 +27,12 @@ def write(*words: object) -> str:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("strangers") / "out"
     said = write("--out", out, "--each", 3, "--size", SIDE)
-    assert f"{3 * len(kinds(True))} pictures, 3 of each kind" in said
+    assert f"{3 * len(KINDS)} pictures, 3 of each kind" in said
     return out
 
 
 def test_it_is_a_data_set_with_a_label_for_each_kind(folder: Path) -> None:
-    assert open_dataset(folder).counts() == dict.fromkeys(kinds(True), 3)
+    assert open_dataset(folder).counts() == dict.fromkeys(KINDS, 3)
 
 
 def test_no_two_are_alike_and_all_have_one_size(folder: Path) -> None:

@@ -14,7 +14,6 @@ import numpy.typing as npt
 
 from train.phantom.noise import Bits, Grid, fbm
 
-Floats = npt.NDArray[np.float32]
 WORDS = ("the", "quick", "fox", "patient", "report", "page", "frame", "left", "2041", "78", "A4")
 FONTS = (cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_COMPLEX, cv2.FONT_HERSHEY_DUPLEX)
 
@@ -106,7 +105,7 @@ def recoloured(rng: np.random.Generator, lesion: Bits) -> Bits:
     """In a hue that no skin has."""
     hsv = cv2.cvtColor(lesion, cv2.COLOR_BGR2HSV)
     hsv[..., 0] = (hsv[..., 0].astype(int) + int(rng.integers(45, 135))) % 180
-    hsv[..., 1] = _bits(hsv[..., 1] * 1.0 + rng.uniform(20, 90))
+    hsv[..., 1] = _bits(hsv[..., 1] + rng.uniform(20, 90))
     return np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR), np.uint8)
 
 
@@ -142,10 +141,7 @@ FROM_LESIONS: dict[str, Callable[[np.random.Generator, Bits], Bits]] = {
     "tiled": tiled,
 }
 PHOTOGRAPH = "photograph"
-
-
-def kinds(photographs: bool) -> tuple[str, ...]:
-    return (*((PHOTOGRAPH,) if photographs else ()), *DRAWN, *FROM_LESIONS)
+KINDS = (PHOTOGRAPH, *DRAWN, *FROM_LESIONS)
 
 
 def draw(

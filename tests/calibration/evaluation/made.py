@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
 from calibration.evaluation.cases import Cases
@@ -59,3 +60,10 @@ def random_scores(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     positive = np.arange(count) % 3 == 0
     return np.clip(rng.normal(0.35 + 0.25 * positive, 0.18), 0.001, 0.999), positive
+
+
+def write_mask(file: Path) -> None:
+    """An ellipse where the tests' pictures of 60 × 80 have their lesion."""
+    mask = np.zeros((60, 80), np.uint8)
+    cv2.ellipse(mask, (36, 30), (13, 12), 20, 0, 360, 255, cv2.FILLED)
+    file.write_bytes(cv2.imencode(".png", mask)[1].tobytes())

@@ -23,6 +23,7 @@ from runtime.errors import UsageError
 from runtime.host_chain import HostChain
 from runtime.lesion import find_lesion
 from tests.bundle_factory import bundle_fields, make_bundle, picture, without_segmenter
+from tests.calibration.evaluation.made import write_mask
 from train.data.metrics import auc
 from train.data.own_csv import read
 
@@ -33,9 +34,7 @@ COUNT, MELANOMAS = 18, 6
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Of every third a melanoma, of all but two a mask; sizes differ, so that boxes do."""
     folder = tmp_path_factory.mktemp("data")
-    mask = np.zeros((60, 80), np.uint8)
-    cv2.ellipse(mask, (36, 30), (13, 12), 20, 0, 360, 255, cv2.FILLED)
-    (folder / "mask.png").write_bytes(cv2.imencode(".png", mask)[1].tobytes())
+    write_mask(folder / "mask.png")
     rows = [["image", "label", "mask"]]
     for row in range(COUNT):
         colour = (20 + 2 * row, 30, 90 - 2 * row) if row % 3 == 0 else (90 - row, 40 + 2 * row, 30)
