@@ -23,6 +23,7 @@ from train.models.unlikeness import Unlikeness
 from train.recipe import Recipe
 from train.recipe_files import parse_recipe
 from train.stage import STAMP
+from train.stages.classifying import trained_place
 from train.trainer import WEIGHTS, load_network
 
 FINAL = "final"
@@ -65,7 +66,8 @@ class FinishedRun:
         return self._filled(networks.build_purifier(self.recipe), f"purifier/{part}")
 
     def member(self, name: str, part: str) -> networks.Classifier:
-        return self._filled(networks.build_member(self.recipe, name), f"members/{name}/{part}")
+        net = networks.build_member(self.recipe, name)
+        return self._filled(net, trained_place(self.recipe, name, part))
 
     def unlikeness(self, name: str, part: str) -> Unlikeness | None:
         """Of a member that the recipe asks for it."""

@@ -1,8 +1,9 @@
-"""Batch normalisation whose statistics were folded away, made fit for training again."""
+"""Batch normalisation whose statistics were folded away, made fit for training again, and
+statistics measured anew when a network is trained."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import nn
@@ -47,6 +48,24 @@ def restore_batchnorm(trunk: nn.Module, batches: Iterable[torch.Tensor]) -> None
             continue  # a layer that the trunk holds and does not use
         mean, squares = total / pixels[norm]
         _rebase(norm, mean, (squares - mean.square()).clamp_min(0))
+
+
+@torch.no_grad()
+def measure_batchnorm(net: nn.Module, batches: Iterable[Sequence[torch.Tensor]]) -> None:
+    """Each layer's mean and variance anew, over all batches alike. Weights stay as they are, and so
+    do the statistics of layers that are frozen."""
+    learned = [norm for norm in _norms(net) if norm.weight.requires_grad]
+    net.eval()
+    momenta = [norm.momentum for norm in learned]
+    for norm in learned:
+        norm.reset_running_stats()
+        norm.momentum = None  # PyTorch then takes the mean over the batches
+        norm.train()
+    for batch in batches:
+        net(*batch)
+    net.eval()
+    for norm, momentum in zip(learned, momenta, strict=True):
+        norm.momentum = momentum
 
 
 def _rebase(norm: nn.BatchNorm2d, mean: torch.Tensor, variance: torch.Tensor) -> None:

@@ -3,7 +3,8 @@
 segmenter, one a fold      → masks of images it has not seen
 purifiers, one a fold      → what they make of images they have not seen
 images of scarce classes   → generators, one set a fold → pictures that members see as well
-views cut by those masks   → members, one a fold → out-of-fold predictions
+views cut by those masks   → members, one a fold → their statistics, where a recipe asks for clean
+                             ones → out-of-fold predictions
 all images                 → the segmenter and the members that ship
 out-of-fold predictions    → what joins the members, one a fold (for `export --fold K`), one of all
 
@@ -75,6 +76,7 @@ class Pipeline:
         for member in self.recipe.members:
             for part in parts:
                 self.classifying.train(member, part)
+                self.classifying.measure_statistics(member, part)
                 if member in self.recipe.unlikeness:
                     self.classifying.fit_unlikeness(member, part)
         return self.combining.fit(parts)
@@ -88,6 +90,7 @@ class Pipeline:
                 yield self.purifying.stage(part)
             for member in self.recipe.members:
                 yield self.classifying.stage(member, part)
+                yield self.classifying.trained_stage(member, part)
             for member in self.recipe.unlikeness:
                 yield self.classifying.unlikeness_stage(member, part)
         yield self.combining.stage(parts)

@@ -39,6 +39,9 @@ class Recipe(Purification):
     ensemble: CombinerChoice | None = LocallyConnectedRecipe()  # null: the one member decides
     # Members that also say how unlike the images that they were trained on a picture is.
     unlikeness: tuple[Plain, ...] = ()
+    # Members' batch normalisation is measured once more when they are trained, on their training
+    # images as they are: what training leaves is of the last few batches, and of changed images.
+    clean_statistics: bool = False
 
     @model_validator(mode="after")
     def _names_fit(self) -> Recipe:

@@ -26,6 +26,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from runtime.errors import UsageError
+from train.batchnorm import measure_batchnorm
 from train.recipe_parts.training import Course, Training
 from train.tasks import Trained
 
@@ -218,10 +219,29 @@ def predict(
     model = model.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     parts: list[Sequence[np.ndarray]] = []
     for given, _ in DataLoader(data, batch):
-        images, *rest = given if isinstance(given, (list, tuple)) else (given,)
-        known = (row.to(device) for row in rest)
-        outputs = model(images.to(device, memory_format=torch.channels_last), *known)
+        outputs = model(*_moved(given, device))
         outputs = outputs if isinstance(outputs, tuple) else (outputs,)
         parts.append([output.float().cpu().numpy() for output in outputs])
     model.cpu()
     return [np.concatenate(column) for column in zip(*parts, strict=True)]
+
+
+def measure_statistics(
+    model: nn.Module, data: Dataset[Any], machine: Machine, batch: int, seed: int
+) -> None:
+    """Batch normalisation's, over a data set in an order of its own: images of one place or patient
+    stand together in most, and would be a batch."""
+    device = torch.device(machine.device)
+    batch = min(batch, len(data))  # type: ignore[arg-type]
+    order = torch.Generator().manual_seed(seed)
+    model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    loader = DataLoader(data, batch, shuffle=True, drop_last=True, generator=order)
+    measure_batchnorm(model, (_moved(given, device) for given, _ in loader))
+    model.cpu()
+
+
+def _moved(given: Any, device: torch.device) -> list[torch.Tensor]:
+    """Images, and what is known of their patients, if it is."""
+    images, *known = given if isinstance(given, (list, tuple)) else (given,)
+    moved = images.to(device, memory_format=torch.channels_last)
+    return [moved, *(rows.to(device) for rows in known)]

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from train.batchnorm import has_folded_batchnorm, restore_batchnorm
+from train.batchnorm import has_folded_batchnorm, measure_batchnorm, restore_batchnorm
 from train.models.trunks import build_trunk
 
 
@@ -116,3 +116,37 @@ def test_a_layer_that_is_never_reached_stays_as_it_is() -> None:
     assert net.used.running_mean.tolist() == pytest.approx(
         images().mean(dim=(0, 2, 3)).tolist(), abs=1e-6
     )
+
+
+def test_measured_statistics_are_those_of_the_images_alone() -> None:
+    """Nothing of what training left, and no batch counts more than another."""
+    net = nn.Sequential(nn.BatchNorm2d(3))
+    net(images() * 7 + 3)  # a training that has seen other images
+    first, second = images()[:8] + 1, images()[8:] * 2
+    measure_batchnorm(net, [[first], [second]])
+    (norm,) = norms(net)
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    both = torch.stack([batch.mean(dim=(0, 2, 3)) for batch in (first, second)])
+    spread = torch.stack([batch.var(dim=(0, 2, 3)) for batch in (first, second)])
+    assert norm.running_mean.tolist() == pytest.approx(both.mean(0).tolist(), rel=1e-4)
+    assert norm.running_var.tolist() == pytest.approx(spread.mean(0).tolist(), rel=1e-4)
+    assert norm.momentum == 0.1
+    assert not norm.training
+
+
+def test_measuring_changes_no_weight_and_nothing_frozen() -> None:
+    trunk = trained_trunk()
+    frozen, *learned = norms(trunk)
+    frozen.requires_grad_(False)
+    before = {name: tensor.clone() for name, tensor in trunk.state_dict().items()}
+    held = {name: tensor.clone() for name, tensor in frozen.state_dict().items()}
+    measure_batchnorm(trunk, [[images() * 3], [images() * 4]])
+    changed = {
+        name for name, tensor in trunk.state_dict().items() if not tensor.equal(before[name])
+    }
+    assert {name.rpartition(".")[2] for name in changed} == {
+        "running_mean", "running_var", "num_batches_tracked",
+    }  # fmt: skip
+    assert len(changed) == 3 * len(learned)
+    assert all(tensor.equal(held[name]) for name, tensor in frozen.state_dict().items())

@@ -7,6 +7,7 @@ says who made it.
 from __future__ import annotations
 
 import csv
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,9 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
+from export.finished_run import FinishedRun
 from tests.train.stand_in import FOLDS, Run, folds_of, pipeline, runner
 from tests.train.tiny import tiny_recipe
 from train.combiners import combine
@@ -119,6 +122,33 @@ def test_only_what_depends_on_a_change_is_done_again(run: Run) -> None:
     }
     fields["seed"] = 1
     assert sorted(run(fields)) == sorted(EVERYTHING)
+
+
+def test_clean_statistics_are_a_choice_of_what_is_trained_already(
+    run: Run, table: Table, tmp_path: Path
+) -> None:
+    fields = tiny_recipe()
+    run(fields)
+    before = member_probabilities(tmp_path / "run", "first")
+    fields["clean_statistics"] = True
+    assert run(fields) == {}, "trained weights are taken as they are"
+    assert not np.allclose(member_probabilities(tmp_path / "run", "first"), before, atol=1e-3)
+    left = load_file(tmp_path / "run" / "members/first/0" / WEIGHTS)
+    measured = load_file(tmp_path / "run" / "statistics/first/0" / WEIGHTS)
+    changed = {name.rpartition(".")[2] for name in left if not left[name].equal(measured[name])}
+    assert changed == {"running_mean", "running_var", "num_batches_tracked"}
+    here = FinishedRun.read(with_record(tmp_path / "run", fields)).member("first", "0").state_dict()
+    assert all(here[name].equal(measured[name]) for name in here), "what is exported"
+    fields["clean_statistics"] = False
+    run(fields)
+    np.testing.assert_array_equal(member_probabilities(tmp_path / "run", "first"), before)
+
+
+def with_record(run: Path, fields: dict[str, Any]) -> Path:
+    """What `dermedge train` writes beside the stages, as far as `export` asks for it here."""
+    (run / "recipe.json").write_text(json.dumps(fields), encoding="utf-8")
+    (run / "data.json").write_text("{}", encoding="utf-8")
+    return run
 
 
 def test_a_run_stopped_after_a_change_keeps_no_stamp_of_before(

@@ -20,6 +20,7 @@ from train.freezing import freeze
 from train.models.heat_maps import HEAT_MAPS
 from train.models.member import Member
 from train.models.unlikeness import REDUCTIONS, SHRINK, PooledDepths, fit_unlikeness
+from train.recipe import Recipe
 from train.recipe_parts.members import PooledRecipe
 from train.sampling import balanced
 from train.stage import Stage
@@ -28,11 +29,17 @@ from train.stages.run import Run, named
 from train.stages.segmenting import Segmenting
 from train.stages.synthesising import Synthesising
 from train.tasks import MemberTask, class_weights
-from train.trainer import WEIGHTS, load_network, predict, save_network
+from train.trainer import WEIGHTS, load_network, measure_statistics, predict, save_network
 from train.views import Bytes, view_at
 
 Floats = npt.NDArray[np.float64]
+CLEAN_BATCH = 64  # images that statistics are measured on at a time
 PURIFICATION = "purification"  # as what may be withheld, beside the names of metadata
+
+
+def trained_place(recipe: Recipe, member: str, part: str) -> str:
+    """Where in a run's folder a member's finished weights lie."""
+    return f"{'statistics' if recipe.clean_statistics else 'members'}/{member}/{part}"
 
 
 @dataclass(frozen=True)
@@ -167,10 +174,39 @@ class Classifying:
         )
         stage.finish(took)
 
+    # -- once it is trained --------------------------------------------------------------------
+
+    def trained_inputs(self, member: str, part: str) -> dict[str, Any]:
+        """What its finished weights depend on."""
+        inputs = self.inputs(member, part)
+        clean = {"clean_statistics": CLEAN_BATCH} if self.run.recipe.clean_statistics else {}
+        return inputs | clean
+
+    def trained_stage(self, member: str, part: str) -> Stage:
+        place = trained_place(self.run.recipe, member, part)
+        return self.run.stage(place, self.trained_inputs(member, part))
+
+    def measure_statistics(self, member: str, part: str) -> None:
+        """Of the images that the member was trained on, as a device would see them."""
+        stage, run = self.trained_stage(member, part), self.run
+        if stage.done:
+            return
+        stage.begin()
+        net = networks.build_member(run.recipe, member)
+        load_network(net, self.stage(member, part).folder / WEIGHTS)
+        freeze(net.trunk, run.recipe.members[member].frozen)
+        rows = run.train_and_stop(run.rows(part), run.recipe.training_of(member))[0]
+        spec, known = networks.member_preprocess(run.recipe, member), self._known(member)
+        data = ViewDataset(self._view(member), run.table.targets, rows, spec, None, known)
+        measure_statistics(net, data, run.machine, CLEAN_BATCH, run.recipe.seed)
+        save_network(net, stage.folder / WEIGHTS)
+        stage.finish()
+
     # -- how unlike an image is ----------------------------------------------------------------
 
     def unlikeness_stage(self, member: str, part: str) -> Stage:
-        inputs = {"member": self.inputs(member, part), "reductions": REDUCTIONS, "shrink": SHRINK}
+        member_inputs = self.trained_inputs(member, part)
+        inputs = {"member": member_inputs, "reductions": REDUCTIONS, "shrink": SHRINK}
         return self.run.stage(f"unlikeness/{member}/{part}", inputs)
 
     def fit_unlikeness(self, member: str, part: str) -> None:
@@ -228,7 +264,7 @@ class Classifying:
 
     def _trained(self, member: str, part: str) -> networks.Classifier:
         net = networks.build_member(self.run.recipe, member)
-        load_network(net, self.stage(member, part).folder / WEIGHTS)
+        load_network(net, self.trained_stage(member, part).folder / WEIGHTS)
         return net.eval()
 
     def _ask(

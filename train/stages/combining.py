@@ -41,7 +41,7 @@ class Combining:
             "seed": recipe.seed,
             **self._told_inputs(),
             "members": [  # their order is that of the ensemble's inputs
-                [name, [self.classifying.inputs(name, part) for part in parts]]
+                [name, [self.classifying.trained_inputs(name, part) for part in parts]]
                 for name in recipe.members
             ],
         }

@@ -32,6 +32,7 @@ TABLES = (
             _one("colours left as they are", "colours_as_they_are"),
             _one("without occlusions drawn onto its images", "no_occlusions"),
             _one("without a mean of the weights", "no_ema"),
+            _one("statistics as training leaves them", "statistics_of_training"),
             _one("classes weigh the same", "no_weights"),
             _one("balanced sampling", "balanced"),
             _one("focal loss", "focal"),
