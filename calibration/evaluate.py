@@ -43,8 +43,9 @@ image's, the whole frame or empty, and with the one that the data set has. The b
 evaluated on the images it held out. --folds pools several, each image judged by the fold that has
 not seen it. Where the bundle's training set is among the data, or named with --trained-on, images
 that it was trained on, or that show the same patient, lesion or picture as one of those, are
-refused, and named in REPORT/overlaps.csv. Labels that the bundle has no class for are listed apart.
-Figures are of a data set. It is decision support, not a diagnosis.
+refused, and named in REPORT/overlaps.csv; so are images that its 8 bits were made on. Labels that
+the bundle has no class for are listed apart. Figures are of a data set. It is decision support, not
+a diagnosis.
 """
 
 
@@ -215,10 +216,14 @@ def _leaks(
 ) -> Leaks:
     from calibration.evaluation.files import OVERLAPS
     from calibration.evaluation.leaks import find_leaks
+    from calibration.quantising.record import read_record
     from train.data.fingerprints import Fingerprints, default_cache
 
     store = Fingerprints(default_cache()) if copies else None
-    leaks = find_leaks(opened, selection, [one.spec for one in bundles], store, told=seen)
+    records = [read_record(one) for one in bundles]
+    used = [frozenset[str]() if record is None else record.images_used for record in records]
+    specs = [one.spec for one in bundles]
+    leaks = find_leaks(opened, selection, specs, store, told=seen, quantised=used)
     leaks.name(out / OVERLAPS)
     return leaks
 

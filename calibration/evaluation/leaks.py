@@ -17,20 +17,21 @@ from calibration.training_images import TrainingSets, same_name
 from runtime.bundle import Bundle
 from runtime.errors import UsageError
 from runtime.out_folder import write_whole
+from train.data.content import sha256
 from train.data.fingerprints import Fingerprints, Progress
 from train.data.overlaps import MEANING, Overlap, find_overlaps, find_within, same_names
 from train.data.table import Table
 
 SHOWN = 20
 FIRST = 5
-TRAINED_ON = "a training image"
+TRAINED_ON, QUANTISED_ON = "a training image", "8 bits were calibrated or tuned on it"
 
 
 @dataclass(frozen=True)
 class Leaks:
-    """`trained_on`: evaluated images that a bundle's networks were trained on. `copies`: ties of
-    others to training images. Both None where the training images are not known; `missing` are
-    the training sets that are not at hand."""
+    """`trained_on`: evaluated images that a bundle's networks were trained on, None where those are
+    not known. `copies`: ties of others to them, and images that 8 bits were made on, None where
+    neither is known. `missing` are the training sets that are not at hand."""
 
     trained_on: tuple[str, ...] | None
     copies: tuple[Overlap, ...] | None
@@ -130,9 +131,11 @@ def find_leaks(
     store: Fingerprints | None,
     progress: Progress | None = None,
     told: Sequence[Table] = (),
+    quantised: Sequence[frozenset[str]] = (),
 ) -> Leaks:
-    """`opened` are the tables as their readers gave them, `told` what a user says was trained on.
-    Without a store only names are compared: no picture is with another."""
+    """`opened` are the tables as their readers gave them, `told` what a user says was trained on,
+    `quantised` the SHA-256 of what each bundle's 8 bits were made on. Without a store only names
+    and these are compared: no picture is with another."""
     sets = TrainingSets.of(opened, bundles[0].classes, told)
     training = [sets.seen(bundle) for bundle in bundles]
     shared: list[str] | None = None
@@ -151,6 +154,11 @@ def find_leaks(
                     if store is None
                     else find_overlaps(fresh, table, store=store, progress=progress)
                 )
+    known = frozenset(shared or ())
+    for part, used in zip(selection.parts, quantised, strict=bool(quantised)):
+        if used:
+            fresh = part.select([name for name in part.ids if name not in known])
+            copies = [*(copies or ()), *_quantised_on(fresh, used)]
     repeats = None
     if store is not None:
         repeats = tuple(find_within(selection.table, store=store, progress=progress).repeats)
@@ -161,6 +169,13 @@ def find_leaks(
         not selection.held_out and same_name(selection.table, bundles),
         tuple(dict.fromkeys(name for bundle in bundles for name in sets.missing(bundle))),
     )
+
+
+def _quantised_on(table: Table, used: frozenset[str]) -> list[Overlap]:
+    """Whatever they were called then: the networks that ship know these as they know a training
+    image."""
+    found = (sample.id for sample in table if sha256(sample.image) in used)
+    return [Overlap("bytes", name, name, QUANTISED_ON) for name in found]
 
 
 def _as_csv(overlaps: Sequence[Overlap]) -> bytes:

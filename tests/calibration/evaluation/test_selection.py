@@ -23,6 +23,7 @@ from tests.bundle_factory import bundle_fields
 from tests.runtime.scans import write_pictures
 from tests.train.data.pictures import picture as textured
 from tests.train.data.pictures import save
+from train.data.content import sha256
 from train.data.fingerprints import Fingerprints
 from train.data.overlaps import MEANING
 from train.data.table import Sample, Table
@@ -87,6 +88,21 @@ def test_strangers_made_from_training_images_are_no_leak(tmp_path: Path) -> None
     found = find_leaks([everything, data], selection, [fold], Fingerprints(), told=[data])
     assert not found.trained_on
     assert not [tie for tie in found.copies or () if tie.a_id.startswith("x")]
+
+
+def test_what_8_bits_were_made_on_is_known_whatever_it_is_called(tmp_path: Path) -> None:
+    data = table(tmp_path)
+    used = frozenset(sha256(data[row].image) for row in (1, 2))
+    renamed = Table.of("mine", [replace(s, id=f"other{s.id}") for s in data])
+    selection = choose(renamed, [bundle()], None, False)
+    assert find_leaks([renamed], selection, [bundle()], None).copies is None
+    found = find_leaks([renamed], selection, [bundle()], None, quantised=[used])
+    assert [tie.a_id for tie in found.overlaps] == ["otheri1", "otheri2"]
+    with pytest.raises(UsageError, match="2 others that tie to training images"):
+        found.refuse(len(renamed), tmp_path / "overlaps.csv")
+    seen = trained_on(data)
+    again = find_leaks([data], choose(data, [seen], None, True), [seen], None, quantised=[used])
+    assert len(again.overlaps) == len(data), "a training image is told once"
 
 
 def test_one_of_two_training_sets_does_not_stand_for_both(tmp_path: Path) -> None:
