@@ -32,7 +32,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> System:
     fields["ensemble"] = {"kind": "logistic"}
     trunk = {"backbone": "mobilenetv2_050", "cut": 3, "options": {"pad_type": "same"}}
     fields["members"]["first"] |= trunk
-    fields["unlikeness"] = ["first"]
+    fields["unlikeness"], fields["clean_statistics"] = ["first"], True
     fields["training"] |= {"ema": 0.9, "augmentation": {"flip": True, "occlude": 0.3}}
     return make_system(tmp_path_factory.mktemp("edge"), fields)
 

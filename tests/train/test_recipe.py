@@ -64,7 +64,7 @@ def test_demo_is_dings_shape_in_a_small_size() -> None:
 
 def test_edges_members_differ_and_its_last_step_is_told_of_the_patient() -> None:
     recipe = load_recipe("edge")
-    assert len({m.view for m in recipe.members.values()}) == len(recipe.members) == 4
+    assert len({m.view for m in recipe.members.values()}) == len(recipe.members) == 3
     assert combiner_told(recipe) == 5  # age and sex, each with a place for unknown
     assert combiner_told(load_recipe("edge/not_told")) == 0
     one = load_recipe("edge/one+no_ema")
