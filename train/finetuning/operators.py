@@ -93,9 +93,16 @@ def _hard_sigmoid(inputs: Sequence[Tensor | None], given: Attributes) -> Tensor:
 
 
 def _reduce_mean(inputs: Sequence[Tensor | None], given: Attributes) -> Tensor:
+    return _first(inputs).mean(_axes(inputs), keepdim=bool(given.get("keepdims", 1)))
+
+
+def _reduce_sum(inputs: Sequence[Tensor | None], given: Attributes) -> Tensor:
+    return _first(inputs).sum(_axes(inputs), keepdim=bool(given.get("keepdims", 1)))
+
+
+def _axes(inputs: Sequence[Tensor | None]) -> tuple[int, ...]:
     x, axes = _first(inputs), inputs[1] if len(inputs) > 1 else None
-    places = tuple(range(x.ndim)) if axes is None else tuple(axes.tolist())
-    return x.mean(places, keepdim=bool(given.get("keepdims", 1)))
+    return tuple(range(x.ndim)) if axes is None else tuple(axes.tolist())
 
 
 def _batch_norm(inputs: Sequence[Tensor | None], given: Attributes) -> Tensor:
@@ -176,12 +183,15 @@ OPERATORS: dict[str, Operator] = {
     "MatMul": lambda i, _: torch.matmul(*_two(i)),
     "MaxPool": _max_pool,
     "Mul": lambda i, _: torch.mul(*_two(i)),
+    "Pow": lambda i, _: torch.pow(*_two(i)),
     "QuantizeLinear": _quantise,
     "ReduceMean": _reduce_mean,
+    "ReduceSum": _reduce_sum,
     "Relu": lambda i, _: torch.relu(_first(i)),
     "Resize": _resize,
     "Shape": _shape,
     "Sigmoid": lambda i, _: torch.sigmoid(_first(i)),
+    "Sqrt": lambda i, _: torch.sqrt(_first(i)),
     "Sub": lambda i, _: torch.sub(*_two(i)),
     "Softmax": lambda i, a: torch.softmax(_first(i), a.get("axis", -1)),
     "Unsqueeze": _unsqueeze,

@@ -65,10 +65,20 @@ def tune(
 
 def distance(spec: ModelSpec, said: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> Tensor:
     """How far one network's answers are from the other's; zero where they agree."""
-    mask, logits = spec.output("mask"), spec.output("logits")
+    mask, unlikeness = spec.output("mask"), spec.output("ood")
     if mask is not None:
         entropy = functional.binary_cross_entropy
         return entropy(said[mask], wanted[mask]) - entropy(wanted[mask], wanted[mask])
+    apart = _divergence(spec, said, wanted)
+    if unlikeness is None:
+        return apart
+    return apart + (said[unlikeness] / wanted[unlikeness] - 1).square().mean()
+
+
+def _divergence(
+    spec: ModelSpec, said: Mapping[str, Tensor], wanted: Mapping[str, Tensor]
+) -> Tensor:
+    logits = spec.output("logits")
     if logits is not None:
         ours, theirs = (torch.log_softmax(answer[logits], 1) for answer in (said, wanted))
     else:

@@ -59,6 +59,7 @@ FOLLOWED: dict[str, dict[str, Rule]] = {
     },
     "QuantizeLinear": {"axis": _any, "saturate": _any},
     "ReduceMean": {"keepdims": _any, "noop_with_empty_axes": _off},
+    "ReduceSum": {"keepdims": _any, "noop_with_empty_axes": _off},
     "Resize": {
         "mode": _any, "coordinate_transformation_mode": _any, "nearest_mode": _any,  # see RESIZES
         "antialias": _off, "exclude_outside": _off, "cubic_coeff_a": _any,

@@ -23,6 +23,7 @@ from runtime.bundle_files import load_bundle
 from runtime.decode import read_image
 from runtime.host_chain import models_in_use
 from runtime.preprocess import to_tensor
+from tests import float_demo
 from tests.bundle_factory import model
 from train.finetuning.graph_network import GraphNetwork
 
@@ -41,8 +42,7 @@ def feeds_of(spec: ModelSpec, count: int = 2) -> dict[str, np.ndarray]:
 
 
 def float_graph(name: str) -> onnx.ModelProto:
-    (file,) = (v.file for v in MODELS[name].variants if v.precision == "fp16")
-    return only_asked(onnx.load(str(demo.BUNDLE / file)), MODELS[name])
+    return only_asked(float_demo.float_graph(name), MODELS[name])
 
 
 def quantised(name: str) -> onnx.ModelProto:

@@ -124,6 +124,11 @@ def test_clip_mean_concat_unsqueeze_and_normalisation() -> None:
     check("Clip", feeds, {"low": np.float32(-1)[()] * np.ones((), "f4"), "high": np.ones((), "f4")})
     check("ReduceMean", feeds, {"axes": np.array([2, 3])}, keepdims=0)
     check("ReduceMean", feeds, {"axes": np.array([1])})
+    check("ReduceSum", feeds, {"axes": np.array([1, 3])})
+    check("ReduceSum", feeds, {"axes": np.array([2])}, keepdims=0)
+    far = {"x": np.abs(values(6, 2, 4, 5))}
+    check("Pow", far, {"two": np.full((), 2, "f4")})
+    check("Sqrt", far)
     for axes in ([1, 3], [-1], [-1, -3], [0, -1]):
         check("Unsqueeze", feeds, {"axes": np.array(axes)})
     check("Concat", feeds | {"y": values(6, 2, 1, 5, 6)}, axis=1)
@@ -199,6 +204,7 @@ def test_rounding_to_levels(seed: int, scale: float) -> None:
         ("Flatten", {"axis": 2}, "Flatten with axis=2"),
         ("Cast", {"to": onnx.TensorProto.INT64}, "Cast with to"),
         ("ReduceMean", {"axes": [2, 3]}, "ReduceMean with axes"),
+        ("ReduceSum", {"axes": [2, 3]}, "ReduceSum with axes"),
         ("Resize", {"mode": "cubic"}, "Resize cubic"),
         ("Resize", {"mode": "nearest"}, "Resize nearest, half_pixel, round_prefer_floor"),
     ],

@@ -41,6 +41,19 @@ def test_a_distance_is_nought_where_answers_agree(
     assert float(apart) > 1e-3
 
 
+def test_what_is_said_of_unlikeness_counts_too() -> None:
+    """By how much of it is wrong: a blank picture is thirty away, a lesion one."""
+    logits = torch.tensor([[1.0, 2.0]])
+
+    def apart(said: float, wanted: float) -> float:
+        ours, theirs = ({"logits": logits, "ood": torch.tensor([[v]])} for v in (said, wanted))
+        return float(distance(spec("logits", "ood"), ours, theirs))
+
+    assert apart(1.2, 1.2) == pytest.approx(0.0, abs=1e-6)
+    assert apart(1.1, 1.0) == pytest.approx(apart(33.0, 30.0), rel=1e-3)
+    assert apart(1.1, 1.0) > 1e-3
+
+
 def test_the_distance_of_probabilities_is_that_of_their_logits() -> None:
     ours, theirs = torch.tensor([[0.3, -1.0, 2.0]]), torch.tensor([[0.1, 0.0, 1.0]])
     of_logits = distance(spec("logits"), {"logits": ours}, {"logits": theirs})
