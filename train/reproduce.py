@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,8 +28,11 @@ Examples:
   dermedge reproduce ding --data ISIC2017 --out light --light
   dermedge reproduce goel --data ISIC2017 --light --weights mobilenetv2_100=FILE --out light
   dermedge reproduce edge --data ISIC2017 --out edge     # what each of its choices does
+  dermedge reproduce edge --data ISIC2017 --out edge --row one --row one+no_ema --row edge
 
-Rows that are done are not trained again: a run that was stopped goes on with the same command.
+--row names variants as recipes do, and the recipe itself by its name; a table's first row is always
+there, to hold the others against. Rows that are done are not trained again: a run that was stopped
+goes on with the same command.
 """
 PAPERS = ("bhardwaj", "bisla", "ding", "edge", "goel", "zoome")
 NOT_RUN = "–"
@@ -43,8 +47,18 @@ AGAINST = "against the first row"
     "--out", required=True, type=click.Path(path_type=Path), help="A folder for all rows."
 )
 @click.option("--light", is_flag=True, help="Small networks, which need no GPU.")
+@click.option(
+    "--row", "only", multiple=True, metavar="VARIANT", help="Only rows of this; may be repeated."
+)
 @training_options
-def command(name: str, data: tuple[Path, ...], out: Path, light: bool, **options: Any) -> None:
+def command(
+    name: str,
+    data: tuple[Path, ...],
+    out: Path,
+    light: bool,
+    only: tuple[str, ...],
+    **options: Any,
+) -> None:
     """Train what a paper's tables compare; print its figures beside ours, and draw where networks
     look."""
     from train.fit import prepare, weights_of
@@ -54,6 +68,7 @@ def command(name: str, data: tuple[Path, ...], out: Path, light: bool, **options
 
     choices = Choices(**options)
     tables = [table for table in TABLES[name] if any(_variants(r, light) for r in table.rows)]
+    tables = _picked(tables, name, only, light) if only else tables
     chosen = [_variants(row, light) for table in tables for row in table.rows]
     recipes = {variant: _recipe(name, variant) for variants in chosen for variant in variants}
     machine = choices.machine(set().union(*map(weights_of, recipes.values())))
@@ -80,7 +95,8 @@ def command(name: str, data: tuple[Path, ...], out: Path, light: bool, **options
     click.echo(f"{HOW}\n")
     for figure in FIGURES.get(name, ()):
         each = [_variants(row, light) for row in figure.rows]
-        if all(each) and not any(variant in refused for variants in each for variant in variants):
+        wanted = {variant for variants in each for variant in variants}
+        if all(each) and wanted <= recipes.keys() - refused.keys():
             file = out / f"{figure.name}.png"
             draw(file, figure, [run_of(variant) for (variant,) in each])
             click.echo(f"{figure.title}: {file}")
@@ -112,6 +128,29 @@ def _refused(
     if refused and len(refused) == len(recipes):
         raise next(iter(refused.values()))
     return {variant: error.one_line for variant, error in refused.items()}
+
+
+def _picked(
+    tables: list[PaperTable], name: str, only: tuple[str, ...], light: bool
+) -> list[PaperTable]:
+    """The rows that are asked for, and in front of them the first of their table."""
+    from runtime.errors import UsageError
+
+    asked = {"" if word == name else word for word in only}
+    known = {variant for t in tables for row in t.rows for variant in _variants(row, light)}
+    if unknown := asked - known:
+        raise UsageError(
+            f"No row of {name} is of {' or '.join(sorted(unknown))}.",
+            got=" ".join(f"--row {word}" for word in only),
+            expected=", ".join(sorted(variant or name for variant in known)),
+        )
+    found = []
+    for table in tables:
+        first, *others = table.rows
+        kept = [row for row in others if asked & set(_variants(row, light))]
+        if kept or asked & set(_variants(first, light)):
+            found.append(replace(table, rows=(first, *kept)))
+    return found
 
 
 def _variants(row: Row, light: bool) -> tuple[str, ...]:
