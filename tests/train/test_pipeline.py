@@ -168,6 +168,17 @@ def test_a_run_stopped_after_a_change_keeps_no_stamp_of_before(
     assert not stamps & {"members/second/0", "members/second/final", "ensemble"}
 
 
+def test_what_ships_stays_when_the_folds_are_asked_for_alone(
+    run: Run, table: Table, tmp_path: Path
+) -> None:
+    """As `reproduce` asks, in the folder that `train` wrote."""
+    run(fields := tiny_recipe())
+    files = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if p.is_file()}
+    figures = pipeline(fields, table, tmp_path / "run").run(final=False)
+    assert figures["auc"]
+    assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if p.is_file()} == files
+
+
 def test_a_changed_ensemble_gives_other_predictions(run: Run, tmp_path: Path) -> None:
     run(fields := tiny_recipe())
     before = (tmp_path / "run" / "oof.csv").read_text()
