@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runtime.bundle_files import fields_of, load_bundle, seal
-from runtime.card_section import drop_verdicts
+from runtime.card_section import drop_verdicts, put_section
 from runtime.errors import BundleError, UsageError
 from runtime.target_folder import beside
 
@@ -52,6 +52,7 @@ def slim(bundle: LoadedBundle, out: Path, heat_maps: Collection[str]) -> LoadedB
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(bundle.path / inside, target)
         drop_verdicts(folder)
+        put_section(folder, "## Files", _told(folder, models))
         seal(folder, fields)
     return load_bundle(out)
 
@@ -70,3 +71,20 @@ def _needed(bundle: LoadedBundle, models: dict[str, Any]) -> list[str]:
     before = {v.file for model in bundle.spec.models.values() for v in model.variants}
     after = {each["file"] for model in models.values() for each in model["variants"]}
     return [inside for inside in bundle.spec.files if inside not in before or inside in after]
+
+
+def _told(folder: Path, models: dict[str, Any]) -> list[str]:
+    """For the card, whose tables are of the bundle as it was exported."""
+    rows = [
+        f"| {name} | {each['file']} | {(folder / each['file']).stat().st_size / 1e6:.1f} MB |"
+        for name, model in models.items()
+        for each in model["variants"]
+    ]
+    return [
+        "Float files that 8-bit ones stand in for were left out afterwards (`dermedge bundle "
+        "slim`): every engine runs the 8-bit files. What is here:",
+        "",
+        "| network | file | size |",
+        "|---|---|---|",
+        *rows,
+    ]

@@ -45,6 +45,16 @@ def test_what_has_8_bits_keeps_nothing_else(full: LoadedBundle, tmp_path: Path) 
     assert len(spec.files) < len(full.spec.files)
 
 
+def test_its_card_says_what_is_left(full: LoadedBundle, tmp_path: Path) -> None:
+    (full.path / "card.md").write_text("# A card\n\n## How to check it\n\nLook.\n")
+    assert slim(seal(full.path, fields_of(full)), tmp_path / "S").exit_code == 0
+    card = (tmp_path / "S" / "card.md").read_text(encoding="utf-8")
+    files, _, rest = card.partition("## Files")[2].partition("## How to check it")
+    assert "Look." in rest
+    kept = {line.split(" | ")[1] for line in files.splitlines() if ".onnx" in line}
+    assert kept == {file for file in load_bundle(tmp_path / "S").spec.files if "models/" in file}
+
+
 def test_it_says_the_same_on_every_engine(full: LoadedBundle, tmp_path: Path) -> None:
     assert slim(full, tmp_path / "S").exit_code == 0
     slimmed = load_bundle(tmp_path / "S")

@@ -14,10 +14,9 @@ class LogisticCombiner(nn.Module):
 
     def __init__(self, classes: int, told: int) -> None:
         super().__init__()
-        self.register_buffer("weights", torch.zeros(classes, classes + told))
-        self.register_buffer("bias", torch.zeros(classes))
-        self.weights: torch.Tensor
-        self.bias: torch.Tensor
+        # Fitted as a whole, and not by gradients through this.
+        self.weights = nn.Parameter(torch.zeros(classes, classes + told), requires_grad=False)
+        self.bias = nn.Parameter(torch.zeros(classes), requires_grad=False)
 
     def forward(self, members: torch.Tensor, metadata: torch.Tensor | None = None) -> torch.Tensor:
         """batch × members × classes → batch × classes."""
