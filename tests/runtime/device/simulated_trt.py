@@ -15,6 +15,7 @@ import numpy as np
 from runtime.backends.base import Graph
 from runtime.backends.engine_cache import EngineCache
 from runtime.backends.engine_key import PlanRecord
+from runtime.backends.onnxruntime_engine import MISREADS_HALF
 from runtime.backends.registry import read_graph
 from runtime.backends.trt_flavours import flavour
 from runtime.backends.trt_plan import plan_key
@@ -79,7 +80,9 @@ class _Engine:
         head, _, content = plan.partition(b"\n")
         described = json.loads(head)
         self.precision, self.batch = described["precision"], described["batch"]
-        self.session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+        self.session = onnxruntime.InferenceSession(
+            content, providers=["CPUExecutionProvider"], disabled_optimizers=[MISREADS_HALF]
+        )
         ports = (*self.session.get_inputs(), *self.session.get_outputs())
         self.given = [port.name for port in self.session.get_inputs()]
         self.shapes = {

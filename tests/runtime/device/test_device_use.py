@@ -32,6 +32,7 @@ from tests.bundle_factory import (
     told_mean,
     write_models,
 )
+from tests.float_demo import make_float_demo
 from tests.runtime.device.simulated_gpu import Maker, SimulatedGpu
 from tests.runtime.device.simulated_trt import write_plans
 
@@ -195,8 +196,17 @@ def test_a_frame_as_a_camera_sent_it(gpu: SimulatedGpu, tmp_path: Path, format: 
 
 @pytest.mark.slow
 def test_the_demo_passes_its_golden_images(make_gpu: Maker) -> None:
-    """Real networks, in 16 bits, on their own sample frames, in two orders of events."""
+    """As it ships, in 8 bits."""
     bundle = load_bundle(demo.BUNDLE)
+    make_gpu(1)
+    write_plans(bundle, precision="int8")
+    open_chain(bundle, "tensorrt").close()
+
+
+@pytest.mark.slow
+def test_the_demo_says_what_it_says_on_the_host(make_gpu: Maker, tmp_path: Path) -> None:
+    """Real networks, in 16 bits, on their own sample frames, in two orders of events."""
+    bundle = make_float_demo(tmp_path / "B")
     frames = [cv2.imread(str(path)) for path in sorted(demo.FRAMES.glob("*.*"))[:2]]
     with HostChain(bundle, "onnxruntime", precision="fp16") as host:
         expected = [host.analyse(frame) for frame in frames]
