@@ -45,6 +45,10 @@ ACQUISITION: dict[str, dict[str, Any]] = {
         "min": 2.5,
         "hint": "What is outlined looks like the skin around it: bring the lesion into the middle.",
     },
+    "lesion_pigment": {
+        "min": -0.07,
+        "hint": "A lesion is darker and browner than skin: check the colours of the camera.",
+    },
     "next_lesion": {
         "max": 0.5,
         "hint": "There are several lesions: bring one alone into the middle.",

@@ -42,6 +42,7 @@ OF_THE_LESION = {
     "lesion_at_border": "length of the frame's border under the lesion, to a disc of its area",
     "next_lesion": "the next largest thing that was segmented, as a share of the lesion",
     "lesion_contrast": "how far the lesion's mean colour is from that of the skin around it, ΔE",
+    "lesion_pigment": "how much light the lesion takes, and of the blue more than of the red",
 }
 MEASURES = OF_EVERY_FRAME | OF_THE_LESION
 """Every measure and what it says. Without a lesion there are none of the lesion, and without skin
@@ -83,7 +84,8 @@ def measure_quality(frame: Image, lesion: Lesion | None) -> dict[str, float]:
         measures["next_lesion"] = lesion.next_largest
         standing_out = measure_standing_out(whole, lesion.mask)
         if standing_out is not None:
-            measures["lesion_contrast"] = standing_out
+            measures["lesion_contrast"] = standing_out.contrast
+            measures["lesion_pigment"] = standing_out.pigment
     return measures
 
 
