@@ -175,26 +175,6 @@ def test_rows_name_variants_that_there_are() -> None:
                     assert recipe.ensemble is not None or row.system not in OTHERS
 
 
-def test_some_rows_may_be_asked_for() -> None:
-    """Each table that has one of them keeps its first row: others are held against it."""
-    found = reproduce._picked(list(TABLES["edge"]), "edge", ("one+focal", "one_wide"), False)
-    assert [[row.variants for row in table.rows] for table in found] == [
-        [("one",), ("one+focal",), ("one_wide",)]
-    ]
-    (system,) = reproduce._picked(list(TABLES["edge"]), "edge", ("edge",), False)
-    assert {row.variants for row in system.rows} == {("",)}
-    assert len(system.rows) > 1, "its members alone are rows of the same run"
-
-
-def test_a_row_that_there_is_not_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
-    words = ["edge", "--data", str(tmp_path), "--out", str(tmp_path / "out"), "--row", "one+focl"]
-    done = CliRunner().invoke(reproduce.command, words)
-    assert done.exit_code == 2
-    assert "No row of edge is of one+focl." in done.output
-    assert "one+focal" in done.output
-    assert not (tmp_path / "out").exists()
-
-
 def asked(monkeypatch: pytest.MonkeyPatch, recipes: dict[str, Any], *tables: PaperTable) -> None:
     """Let a paper have these tables and its recipe these variants."""
     monkeypatch.setitem(TABLES, "zoome", tables)
