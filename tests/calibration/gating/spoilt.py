@@ -1,6 +1,6 @@
 """Candidates that are spoilt on purpose, to see what the gate refuses.
 
-    python -m tests.calibration.gating.spoilt --bundle B8 --model lesion_close --factor 4 --out S
+    python -m tests.calibration.gating.spoilt --bundle B8 --model lesion --factor 4 --out S
 
 The scales of one network's 8-bit file are multiplied, and golden images are measured anew, as
 somebody who deceives himself would: what they cannot test any more is left out of the bundle.

@@ -103,7 +103,7 @@ def check_in_8_bits(name: str, graph: onnx.ModelProto, rough: onnx.ModelProto) -
 
 
 @pytest.mark.parametrize("roundings", [1, 2, 4])
-@pytest.mark.parametrize("name", ["segmenter", "lesion_close"])
+@pytest.mark.parametrize("name", ["segmenter", "lesion"])
 def test_in_8_bits_it_rounds_as_the_engine_does(name: str, roundings: int) -> None:
     """On any processor: before roundings of roundings hide it. Without 8-bit kernels the engine's
     weights are rounded to 16 bits on the way, and after eight roundings it is off by 0.37."""
@@ -116,7 +116,7 @@ def test_in_8_bits_it_rounds_as_the_engine_does(name: str, roundings: int) -> No
     check_in_8_bits(name, graph, rough)
 
 
-@pytest.mark.parametrize("name", ["segmenter", "lesion_close"])
+@pytest.mark.parametrize("name", ["segmenter", "lesion"])
 def test_in_8_bits_too(name: str) -> None:
     if not has_sound_kernels():
         pytest.skip("OpenVINO does not compute in 8 bits on this processor")
@@ -124,16 +124,16 @@ def test_in_8_bits_too(name: str) -> None:
 
 
 def test_unchanged_weights_make_the_same_file() -> None:
-    graph = quantised("lesion_close")
+    graph = quantised("lesion")
     assert GraphNetwork(graph).to_onnx() == graph
 
 
 def test_float_weights_round_to_the_levels_that_are_there() -> None:
     """What quantize rounded is the start; the first file is the one that it wrote."""
-    graph = quantised("lesion_close")
+    graph = quantised("lesion")
     network = GraphNetwork(graph)
     rounded = {name: weight.detach().clone() for name, weight in network.learned.items()}
-    network.start_from(float_graph("lesion_close"))
+    network.start_from(float_graph("lesion"))
     assert all(not torch.equal(network.learned[name], rounded[name]) for name in network.scales)
     assert network.to_onnx() == graph
 
@@ -156,7 +156,7 @@ def test_products_are_learned_as_convolutions_are() -> None:
 
 
 def test_changed_weights_are_written_in_their_own_types_and_within_the_levels() -> None:
-    graph = quantised("lesion_close")
+    graph = quantised("lesion")
     network = GraphNetwork(graph)
     rng = torch.Generator().manual_seed(0)
     with torch.no_grad():
@@ -174,8 +174,8 @@ def test_changed_weights_are_written_in_their_own_types_and_within_the_levels() 
         if not np.array_equal(values, numpy_helper.to_array(before[item.name])):
             different.append(item.name)
     assert set(different) == set(network.learned)
-    was, again = (in_torch(GraphNetwork(one), "lesion_close") for one in (graph, changed))
-    for output, values in in_torch(network, "lesion_close").items():
+    was, again = (in_torch(GraphNetwork(one), "lesion") for one in (graph, changed))
+    for output, values in in_torch(network, "lesion").items():
         moved = np.abs(values - was[output]).mean()
         rounded = np.abs(again[output] - values).mean()
         assert rounded < 0.05 * moved, "to 16 bits and to levels: little beside what was changed"
