@@ -7,6 +7,7 @@ that a float file could hold, so whoever quantises this bundle finds networks th
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +18,20 @@ from onnx import numpy_helper
 from runtime import demo
 from runtime.bundle_files import LoadedBundle, fields_of, load_bundle, seal
 
+Off = Callable[[tuple[int, ...]], np.ndarray]  # how far levels of this shape are off, in steps
 OF_8_BITS = ("calibration.json", "sensitivity.csv", "sensitivity.png")
 
 
-def make_float_demo(folder: Path, **provenance: Any) -> LoadedBundle:
+def make_float_demo(folder: Path, spread: float = 0.0, **provenance: Any) -> LoadedBundle:
+    """`spread`: how many steps at most a weight lies from the level that it is rounded to. Without
+    it weights lose nothing by 8 bits: a network that was never rounded has 0.5."""
+    rng = np.random.default_rng(0)
     shutil.copytree(demo.BUNDLE, folder)
     fields = fields_of(load_bundle(folder))
     for name, model in fields["models"].items():
         if any(variant["precision"] == "int8" for variant in model["variants"]):
-            onnx.save(float_graph(name), folder / (file := f"models/{name}.unrounded.onnx"))
+            made = float_graph(name, lambda shape: rng.uniform(-spread, spread, shape))
+            onnx.save(made, folder / (file := f"models/{name}.unrounded.onnx"))
             model["variants"] = [{"precision": "fp16", "file": file}]
     named = {v["file"] for model in fields["models"].values() for v in model["variants"]}
     for present in (folder / "models").iterdir():
@@ -40,7 +46,7 @@ def make_float_demo(folder: Path, **provenance: Any) -> LoadedBundle:
     return seal(folder, fields)
 
 
-def float_graph(name: str) -> onnx.ModelProto:
+def float_graph(name: str, off: Off = np.zeros) -> onnx.ModelProto:
     """Of a network that ships in 8 bits: weights as they are multiplied, and no step rounded."""
     shipped = load_bundle(demo.BUNDLE)
     variants = shipped.spec.models[name].variants
@@ -56,7 +62,8 @@ def float_graph(name: str) -> onnx.ModelProto:
         if node.input[0] in rounded:
             renamed[node.output[0]] = rounded[node.input[0]]
             continue
-        weight = _multiplied(node, *(constants[each] for each in node.input))
+        levels, *scale = (constants[each] for each in node.input)
+        weight = _multiplied(node, levels + off(levels.shape), *scale)
         graph.initializer.append(numpy_helper.from_array(weight, node.output[0]))
     kept = [n for n in graph.node if n.op_type not in ("QuantizeLinear", "DequantizeLinear")]
     for node in kept:

@@ -42,7 +42,7 @@ def held_out(images: Path) -> str:
 def quantised(data: Path, held_out: str, tmp_path_factory: pytest.TempPathFactory) -> LoadedBundle:
     """A fold's bundle with one network in 8 bits, first layers and all."""
     folder = tmp_path_factory.mktemp("quantised")
-    make_float_demo(folder / "B", fold=0, held_out=[held_out])
+    make_float_demo(folder / "B", 0.5, fold=0, held_out=[held_out])
     words = ["--bundle", folder / "B", "--images", data, "--out", folder / "B8"]
     words += ["--count", 6, "--method", "minmax", "--backend", "openvino", "--budget", 1]
     done = CliRunner().invoke(quantize, [*map(str, words), "--models", NETWORK])
@@ -59,7 +59,7 @@ def finetune(bundle: LoadedBundle, images: Path, out: Path, *more: object) -> Re
 @pytest.fixture(scope="module")
 def tuned(quantised: LoadedBundle, images: Path) -> LoadedBundle:
     out = quantised.path.parent / "B8T"
-    result = finetune(quantised, images, out, "--passes", 6, "--rate", 3e-6)
+    result = finetune(quantised, images, out, "--passes", 6, "--rate", 1e-5)
     assert result.exit_code == 0, result.output
     assert "Not judged yet" in result.output
     return load_bundle(out)
