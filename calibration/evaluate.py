@@ -216,13 +216,11 @@ def _leaks(
 ) -> Leaks:
     from calibration.evaluation.files import OVERLAPS
     from calibration.evaluation.leaks import find_leaks
-    from calibration.quantising.record import read_record
+    from calibration.quantising.record import images_used
     from train.data.fingerprints import Fingerprints, default_cache
 
     store = Fingerprints(default_cache()) if copies else None
-    records = [read_record(one) for one in bundles]
-    used = [frozenset[str]() if record is None else record.images_used for record in records]
-    specs = [one.spec for one in bundles]
+    specs, used = [one.spec for one in bundles], [images_used(one) for one in bundles]
     leaks = find_leaks(opened, selection, specs, store, told=seen, quantised=used)
     leaks.name(out / OVERLAPS)
     return leaks

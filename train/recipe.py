@@ -40,7 +40,7 @@ class Recipe(Purification):
     # Members that also say how unlike the images that they were trained on a picture is.
     unlikeness: tuple[Plain, ...] = ()
     # Members' batch normalisation is measured once more when they are trained, on their training
-    # images as they are: what training leaves is of the last few batches, and of changed images.
+    # images as they are: what training leaves is of changed images, by weights that still moved.
     clean_statistics: bool = False
 
     @model_validator(mode="after")

@@ -155,7 +155,8 @@ def find_leaks(
                     else find_overlaps(fresh, table, store=store, progress=progress)
                 )
     known = frozenset(shared or ())
-    for part, used in zip(selection.parts, quantised, strict=bool(quantised)):
+    nothing = [frozenset[str]()] * len(bundles)
+    for part, used in zip(selection.parts, quantised or nothing, strict=True):
         if used:
             fresh = part.select([name for name in part.ids if name not in known])
             copies = [*(copies or ()), *_quantised_on(fresh, used)]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from calibration.label_map import class_of
-from calibration.quantising.record import read_record
+from calibration.quantising.record import images_used, read_record
 from calibration.training_images import TrainingSets, same_name
 from runtime.errors import GateError, UsageError
 from train.data.content import sha256
@@ -41,8 +41,7 @@ class Data:
 
     def quantised_on(self, bundle: LoadedBundle) -> frozenset[str]:
         """Ids of images that 8 bits were calibrated or fine-tuned on, whatever they are called."""
-        record = read_record(bundle)
-        return frozenset[str]() if record is None else self._with_content(record.images_used)
+        return self._with_content(images_used(bundle))
 
     def learned_from(self, bundle: LoadedBundle) -> frozenset[str]:
         """Ids of images that 8-bit networks learned from in a fine-tune."""

@@ -126,6 +126,12 @@ class CalibrationRecord(Spec):
         return self.model_dump_json(by_alias=True, indent=1) + "\n"
 
 
+def images_used(bundle: LoadedBundle) -> frozenset[str]:
+    """SHA-256 of every image that had a say in its 8-bit files; none where it has none."""
+    record = read_record(bundle)
+    return frozenset() if record is None else record.images_used
+
+
 def read_record(bundle: LoadedBundle) -> CalibrationRecord | None:
     """None where the bundle was not quantised, or by other means."""
     if FILE not in bundle.spec.files:

@@ -37,8 +37,11 @@ class Combining:
     def stage(self, parts: Sequence[str]) -> Stage:
         """Of these parts; or of the one that ships as well, where that is done: what joins the
         folds is the same, and what ships is not thrown away for it."""
+        own = self._stage(parts)
+        if FINAL in parts or own.done:
+            return own
         wider = self._stage([*parts, FINAL])
-        return wider if FINAL not in parts and wider.done else self._stage(parts)
+        return wider if wider.done else own
 
     def _stage(self, parts: Sequence[str]) -> Stage:
         recipe = self.run.recipe
