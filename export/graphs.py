@@ -19,8 +19,10 @@ from torch import nn
 
 from train.models.heat_maps import HEAT_MAPS
 from train.models.member import Member
+from train.models.mirrored import ask_mirrored
 from train.models.purification import PurificationNet
 from train.models.unlikeness import Unlikeness, pooled_depths
+from train.models.visual_backprop import VisualBackProp
 from train.models.zoome import ZooMe
 from train.networks import Combiner, cut_trunk
 from train.recipe_parts.members import HeatMap
@@ -66,10 +68,11 @@ class MemberGraph(nn.Module):
         size: tuple[int, int],
         heatmap: HeatMap,
         unlikeness: Unlikeness | None = None,
+        mirror_images: int = 1,
     ) -> None:
         super().__init__()
-        self.net = HEAT_MAPS[heatmap](net, size)
-        self.unlikeness = unlikeness
+        self.doubting = _Doubting(HEAT_MAPS[heatmap](net, size), unlikeness)
+        self.mirror_images = mirror_images
         self.outputs = (*self.deciding(unlikeness is not None), self.explains)
 
     @classmethod
@@ -78,7 +81,8 @@ class MemberGraph(nn.Module):
         return (*cls.decides, cls.doubts) if doubted else cls.decides
 
     def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        (logits, features, heat), *doubt = _doubted(self.net, self.net.net, image, self.unlikeness)
+        said = ask_mirrored(self.doubting, image, self.mirror_images)
+        logits, features, heat, *doubt = said
         return torch.softmax(logits, dim=1), logits, features, *doubt, heat
 
 
@@ -89,24 +93,34 @@ class DecidingGraph(nn.Module):
 
     def __init__(self, graph: MemberGraph) -> None:
         super().__init__()
-        self.net, self.unlikeness = graph.net.net, graph.unlikeness
-        self.outputs = MemberGraph.deciding(graph.unlikeness is not None)
+        self.doubting = _Doubting(graph.doubting.member, graph.doubting.unlikeness)
+        self.mirror_images = graph.mirror_images
+        self.outputs = MemberGraph.deciding(self.doubting.unlikeness is not None)
 
     def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        (logits, features), *doubt = _doubted(self.net, self.net, image, self.unlikeness)
+        logits, features, *doubt = ask_mirrored(self.doubting, image, self.mirror_images)
         return torch.softmax(logits, dim=1), logits, features, *doubt
 
 
-def _doubted(
-    asked: nn.Module, member: Member, image: torch.Tensor, unlikeness: Unlikeness | None
-) -> tuple[Any, ...]:
-    """What `asked`, which runs the member once, says of the image; and how unlike it is, if that
-    is measured."""
-    if unlikeness is None:
-        return (asked(image),)
-    with pooled_depths(cut_trunk(member)) as pooled:
-        said = asked(image)
-    return said, unlikeness(torch.cat(pooled, dim=1))
+class _Doubting(nn.Module):
+    """What `asked`, which runs the member once, says of an image; and how unlike it is, if that is
+    measured."""
+
+    def __init__(self, asked: Member | VisualBackProp, unlikeness: Unlikeness | None) -> None:
+        super().__init__()
+        self.asked, self.unlikeness = asked, unlikeness
+
+    @property
+    def member(self) -> Member:
+        return self.asked if isinstance(self.asked, Member) else self.asked.net
+
+    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        if self.unlikeness is None:
+            said: tuple[torch.Tensor, ...] = self.asked(image)
+            return said
+        with pooled_depths(cut_trunk(self.member)) as pooled:
+            said = self.asked(image)
+        return *said, self.unlikeness(torch.cat(pooled, dim=1))
 
 
 class ZooMeGraph(nn.Module):

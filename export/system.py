@@ -102,7 +102,8 @@ def _parts(
             graph = ZooMeGraph(net)
         else:
             assert isinstance(own, PooledRecipe)
-            graph = MemberGraph(net, own.size, own.heatmap, unlikeness(name, net))
+            doubt, images = unlikeness(name, net), recipe.mirror_images
+            graph = MemberGraph(net, own.size, own.heatmap, doubt, images)
         told = networks.metadata_width(recipe, name)
         yield Part(name, graph, ((3, *own.size), *([(told,)] if told else [])))
     if recipe.ensemble is not None:

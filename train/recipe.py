@@ -5,7 +5,7 @@ Every field is checked and an unknown one is an error, so a misspelt learning ra
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -42,6 +42,8 @@ class Recipe(Purification):
     # Members' batch normalisation is measured once more when they are trained, on their training
     # images as they are: what training leaves is of changed images, by weights that still moved.
     clean_statistics: bool = False
+    # Of so many of its mirror images, itself among them, a trained member is asked at once.
+    mirror_images: Literal[1, 2, 4] = 1
 
     @model_validator(mode="after")
     def _names_fit(self) -> Recipe:
@@ -70,6 +72,13 @@ class Recipe(Purification):
                 raise ValueError(f"unlikeness names {name}, which is not one of the members")
             if not isinstance(member, PooledRecipe) or member.cut is None:
                 raise ValueError(f"unlikeness is of trunks that are cut: give members.{name} a cut")
+        return self
+
+    @model_validator(mode="after")
+    def _pictures_can_be_mirrored(self) -> Recipe:
+        for name, member in self.members.items():
+            if self.mirror_images > 1 and not isinstance(member, PooledRecipe):
+                raise ValueError(f"mirror_images is not for members.{name}, of kind {member.kind}")
         return self
 
     @model_validator(mode="after")

@@ -1,5 +1,5 @@
-"""Edge's shape from phantoms to results: what joins its members is told of the patient, and one of
-them says how unlike its training images a picture is."""
+"""Edge's shape from phantoms to results: its members are asked of mirror images too, what joins
+them is told of the patient, and one of them says how unlike its training images a picture is."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> System:
     trunk = {"backbone": "mobilenetv2_050", "cut": 3, "options": {"pad_type": "same"}}
     fields["members"]["first"] |= trunk
     fields["unlikeness"], fields["clean_statistics"] = ["first"], True
+    fields["mirror_images"] = 2
     fields["training"] |= {"ema": 0.9, "augmentation": {"flip": True, "occlude": 0.3}}
     return make_system(tmp_path_factory.mktemp("edge"), fields)
 
@@ -52,6 +53,16 @@ def test_what_is_known_counts_behind_the_members(system: System, backend: str) -
     assert len({result.score for result in said}) == 3
     assert said[0].members == said[1].members == said[2].members
     assert all(sum(result.probabilities.values()) == pytest.approx(1, abs=1e-4) for result in said)
+
+
+@pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])
+def test_who_looks_at_the_frame_says_the_same_of_its_mirror_image(
+    system: System, backend: str
+) -> None:
+    with open_chain(system.bundle, backend) as chain:
+        one, other = (chain.process(frame) for frame in (picture(), picture()[:, ::-1].copy()))
+    assert one.members["first"] == pytest.approx(other.members["first"], abs=1e-4)
+    assert one.ood == pytest.approx(other.ood, rel=1e-3)
 
 
 @pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])

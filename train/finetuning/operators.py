@@ -126,6 +126,31 @@ def _resize(inputs: Sequence[Tensor | None], given: Attributes) -> Tensor:
     return functional.interpolate(x, size=size, mode="bilinear", align_corners=where[0] == "a")
 
 
+def _reshape(inputs: Sequence[Tensor | None], given: Attributes) -> Tensor:
+    x, shape = _first(inputs), _given(inputs[1]).tolist()
+    if not given.get("allowzero"):
+        shape = [size or x.shape[axis] for axis, size in enumerate(shape)]
+    return x.reshape(shape)
+
+
+def _slice(inputs: Sequence[Tensor | None], given: Attributes) -> Tensor:
+    """Steps may go backwards, which torch's own slices cannot: that is how graphs mirror."""
+    x, starts, ends, axes, steps = [*inputs, None, None][:5]
+    x, first, last = _given(x), _given(starts).tolist(), _given(ends).tolist()
+    along = range(len(first)) if axes is None else axes.tolist()
+    by = [1] * len(first) if steps is None else steps.tolist()
+    for axis, start, end, step in zip(along, first, last, by, strict=True):
+        size = x.shape[axis]
+        places = range(size)[max(start, -size) : end : step]  # a start too far back is the first
+        x = x.index_select(axis, torch.tensor(places, device=x.device, dtype=torch.int64))
+    return x
+
+
+def _squeeze(inputs: Sequence[Tensor | None], given: Attributes) -> Tensor:
+    x, axes, _ = _three(inputs)
+    return x.squeeze() if axes is None else x.squeeze(tuple(axes.tolist()))
+
+
 def _unsqueeze(inputs: Sequence[Tensor | None], given: Attributes) -> Tensor:
     x, axes = _first(inputs), _given(inputs[1]).tolist()
     for axis in sorted(axis % (x.ndim + len(axes)) for axis in axes):
@@ -188,11 +213,14 @@ OPERATORS: dict[str, Operator] = {
     "ReduceMean": _reduce_mean,
     "ReduceSum": _reduce_sum,
     "Relu": lambda i, _: torch.relu(_first(i)),
+    "Reshape": _reshape,
     "Resize": _resize,
     "Shape": _shape,
     "Sigmoid": lambda i, _: torch.sigmoid(_first(i)),
     "Sqrt": lambda i, _: torch.sqrt(_first(i)),
     "Sub": lambda i, _: torch.sub(*_two(i)),
+    "Slice": _slice,
     "Softmax": lambda i, a: torch.softmax(_first(i), a.get("axis", -1)),
+    "Squeeze": _squeeze,
     "Unsqueeze": _unsqueeze,
 }

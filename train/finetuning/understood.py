@@ -65,6 +65,7 @@ FOLLOWED: dict[str, dict[str, Rule]] = {
         "antialias": _off, "exclude_outside": _off, "cubic_coeff_a": _any,
         "extrapolation_value": _any, "keep_aspect_ratio_policy": _one_of(b"stretch"),
     },
+    "Reshape": {"allowzero": _any},
     "Shape": {"start": _any, "end": _any},
     "Softmax": {"axis": _any},
 }  # fmt: skip

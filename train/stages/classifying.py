@@ -19,6 +19,7 @@ from train.datasets import ViewDataset
 from train.freezing import freeze
 from train.models.heat_maps import HEAT_MAPS
 from train.models.member import Member
+from train.models.mirrored import Mirrored
 from train.models.unlikeness import REDUCTIONS, SHRINK, PooledDepths, fit_unlikeness
 from train.recipe import Recipe
 from train.recipe_parts.members import PooledRecipe
@@ -259,7 +260,8 @@ class Classifying:
             net = self._trained(member, str(self.run.folds[row]))
             assert isinstance(net, Member)
             data = ViewDataset(view, self.run.table.targets, [row], spec, None)
-            heats[place] = predict(HEAT_MAPS[own.heatmap](net, own.size), data, self.run.machine)[2]
+            asked = Mirrored(HEAT_MAPS[own.heatmap](net, own.size), self.run.recipe.mirror_images)
+            heats[place] = predict(asked, data, self.run.machine)[2]
         return np.asarray(view[rows]), heats
 
     def _trained(self, member: str, part: str) -> networks.Classifier:
@@ -276,4 +278,6 @@ class Classifying:
         known = self._known(member, without)
         view = self._raw(member) if PURIFICATION in without else self._view(member)
         data = ViewDataset(view, self.run.table.targets, rows.tolist(), spec, None, known)
-        return predict(net, data, self.run.machine)
+        alone = isinstance(net, Member)  # not told of a patient beside the picture
+        asked = Mirrored(net, self.run.recipe.mirror_images) if alone else net
+        return predict(asked, data, self.run.machine)

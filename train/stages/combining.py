@@ -49,6 +49,7 @@ class Combining:
             "recipe": recipe.ensemble and recipe.ensemble.model_dump(),
             "seed": recipe.seed,
             **self._told_inputs(),
+            **({"mirror_images": recipe.mirror_images} if recipe.mirror_images > 1 else {}),
             "members": [  # their order is that of the ensemble's inputs
                 [name, [self.classifying.trained_inputs(name, part) for part in parts]]
                 for name in recipe.members

@@ -132,8 +132,32 @@ def test_clip_mean_concat_unsqueeze_and_normalisation() -> None:
     for axes in ([1, 3], [-1], [-1, -3], [0, -1]):
         check("Unsqueeze", feeds, {"axes": np.array(axes)})
     check("Concat", feeds | {"y": values(6, 2, 1, 5, 6)}, axis=1)
+    for axes in ({"axes": np.array([1])}, {}):
+        check("Squeeze", {"x": values(6, 3, 1, 4)}, axes)
     four = {name: np.abs(values(7, 4)) + 0.1 for name in ("scale", "shift", "mean", "variance")}
     check("BatchNormalization", feeds, four, epsilon=1e-3)
+
+
+ENDS = st.integers(-12, 12) | st.just(-(2**63))  # as far as it goes backwards
+STEPS = st.integers(-3, 3).filter(bool)
+
+
+@given(SEEDS, st.lists(st.tuples(ENDS, ENDS, STEPS), min_size=1, max_size=2))
+def test_slices_forwards_and_backwards(seed: int, cuts: list[tuple[int, int, int]]) -> None:
+    starts, ends, steps = (np.array(each) for each in zip(*cuts, strict=True))
+    constants = {"starts": starts, "ends": ends, "axes": np.arange(len(cuts)) + 1, "steps": steps}
+    check("Slice", {"x": values(seed, 2, 7, 9)}, constants)
+    forwards = np.maximum(steps, 1)
+    where = {"starts": starts, "ends": ends, "axes": -np.arange(len(cuts)) - 1}
+    check("Slice", {"x": values(seed, 2, 7, 9)}, where | {"steps": forwards})
+    check("Slice", {"x": values(seed, 7, 9, 2)}, {"starts": starts, "ends": ends})
+
+
+@pytest.mark.parametrize(
+    ("shape", "given"), [([2, -1, 3], {}), ([0, 12], {}), ([-1], {}), ([24], {"allowzero": 1})]
+)
+def test_reshaping(shape: list[int], given: dict[str, Any]) -> None:
+    check("Reshape", {"x": values(9, 2, 4, 3)}, {"shape": np.array(shape)}, **given)
 
 
 @given(SEEDS, SIDES, SIDES, st.integers(1, 3))
