@@ -69,7 +69,7 @@ def networks(recipe: Recipe) -> dict[str, str]:
         found["purifier"] = str(recipe.purifier)
     for name, own in recipe.members.items():
         learnt = {"training", "frozen", "head_rate", "dropout", "view", "mean", "std"}
-        found[name] = str(own.model_dump(exclude=learnt))
+        found[name] = f"{own.model_dump(exclude=learnt)} {recipe.mirror_images}"
     if recipe.ensemble is not None:
         found["ensemble"] = f"{recipe.ensemble.described} of {len(recipe.members)}"
     return found
