@@ -47,7 +47,7 @@ ACQUISITION: dict[str, dict[str, Any]] = {
     },
     "lesion_pigment": {
         "min": -0.07,
-        "hint": "A lesion is darker and browner than skin: check the colours of the camera.",
+        "hint": "Check the camera's colours; a blue or white lesion is for a physician to judge.",
     },
     "next_lesion": {
         "max": 0.5,

@@ -2,8 +2,9 @@
 
 A segmenter that errs may outline a piece of skin. Networks then judge the skin, and mostly find it
 harmless, while the lesion lies beside the crop. And whatever the light and the white balance,
-melanin and blood take light away, and more of the blue than of the red: where it is the other way
-round the picture is a negative, or its colours are exchanged.
+melanin near the surface and blood take light away, and more of the blue than of the red: where it
+is the other way round the picture is a negative, its colours are exchanged, or the lesion is one of
+the few that are blue or white throughout, which no network here has learned enough of.
 """
 
 from __future__ import annotations

@@ -48,7 +48,11 @@ AGAINST = "against the first row"
 )
 @click.option("--light", is_flag=True, help="Small networks, which need no GPU.")
 @click.option(
-    "--row", "only", multiple=True, metavar="VARIANT", help="Only rows of this; may be repeated."
+    "--row",
+    "only",
+    multiple=True,
+    metavar="VARIANT",
+    help="Only the rows of this, written to rows.md; may be repeated.",
 )
 @training_options
 def command(
@@ -90,7 +94,7 @@ def command(
     found: list[dict[str, Any]] = []
     for table in tables:
         found.append(_rerun(table, light, run_of, choices.split, refused))
-        _write(out, found)
+        _write(out, "rows" if only else "tables", found)
         click.echo(_as_text(found[-1]))
     click.echo(f"{HOW}\n")
     for figure in FIGURES.get(name, ()):
@@ -102,13 +106,14 @@ def command(
             click.echo(f"{figure.title}: {file}")
 
 
-def _write(out: Path, tables: list[dict[str, Any]]) -> None:
+def _write(out: Path, name: str, tables: list[dict[str, Any]]) -> None:
+    """Rows that were picked do not take the place of whole tables."""
     from train.reproducing.differences import HOW
 
     out.mkdir(parents=True, exist_ok=True)
-    (out / "tables.json").write_text(json.dumps(tables, indent=1) + "\n", encoding="utf-8")
+    (out / f"{name}.json").write_text(json.dumps(tables, indent=1) + "\n", encoding="utf-8")
     text = "\n".join([*map(_as_text, tables), f"{HOW}\n"])
-    (out / "tables.md").write_text(text, encoding="utf-8")
+    (out / f"{name}.md").write_text(text, encoding="utf-8")
 
 
 def _refused(

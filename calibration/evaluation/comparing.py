@@ -93,10 +93,11 @@ def _check_unseen(point: Point) -> None:
     ties = (
         0 if leakage.copies_of_training_images is None else leakage.copies_of_training_images.count
     )
-    if leakage.trained_on or ties:
+    if leakage.trained_on or ties or leakage.quantised_on:
         raise UsageError(
-            f"{point.name} was evaluated on images that it was trained on, or that tie to some.",
-            got=f"{leakage.trained_on or 0:,} training images, and {ties:,} ties of others to some",
+            f"{point.name} was evaluated on images that it was made from, or that tie to some.",
+            got=f"{leakage.trained_on or 0:,} training images, {ties:,} ties of others to some, "
+            f"and {leakage.quantised_on:,} images that its 8 bits were calibrated or tuned on",
             expected="images that its networks have not seen",
             remedy="`dermedge evaluate` without --all-images",
         )

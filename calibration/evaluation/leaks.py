@@ -30,14 +30,16 @@ TRAINED_ON, QUANTISED_ON = "a training image", "8 bits were calibrated or tuned 
 @dataclass(frozen=True)
 class Leaks:
     """`trained_on`: evaluated images that a bundle's networks were trained on, None where those are
-    not known. `copies`: ties of others to them, and images that 8 bits were made on, None where
-    neither is known. `missing` are the training sets that are not at hand."""
+    not known. `copies`: ties of others to them, None where those are not known. `quantised_on`:
+    images beside both that a bundle's 8 bits were calibrated or tuned on, which its files know by
+    their content. `missing` are the training sets that are not at hand."""
 
     trained_on: tuple[str, ...] | None
     copies: tuple[Overlap, ...] | None
     repeats: tuple[Overlap, ...] | None  # None where it was not looked for
     same_name: bool
     missing: tuple[str, ...] = ()
+    quantised_on: tuple[str, ...] = ()
 
     def warnings(self, count: int) -> list[str]:
         found = []
@@ -59,6 +61,11 @@ class Leaks:
             found.append(
                 f"{len(self.copies):,} ties between these images and training images (same "
                 "patient, lesion or picture): the figures are better than new patients' would be."
+            )
+        if self.quantised_on:
+            found.append(
+                f"On {len(self.quantised_on):,} of {count:,} images the bundle's 8 bits were "
+                "calibrated or tuned: the figures are better than new patients' would be."
             )
         return found
 
@@ -85,26 +92,27 @@ class Leaks:
 
     def name(self, file: Path) -> None:
         """All of them, in a file that is there only if there are some."""
-        if self.overlaps:
-            write_whole(file, _as_csv(self.overlaps))
+        if self.overlaps or self.quantised_on:
+            write_whole(file, _as_csv(self.overlaps, self.quantised_on))
         else:
             file.unlink(missing_ok=True)
 
     def refuse(self, count: int, file: Path) -> None:
         """Nothing is measured on images that the networks know, unless that is asked for."""
-        if not self.overlaps:
+        if not self.overlaps and not self.quantised_on:
             return
         tied: dict[str, Overlap] = {}
         for one in self.overlaps:
             tied.setdefault(one.a_id, one)
-        first = ", ".join(
-            f"{o.a_id} = {o.b_id} ({MEANING[o.kind]})" for o in list(tied.values())[:FIRST]
-        )
-        known = len(self.trained_on or ())
+        known, quantised = len(self.trained_on or ()), len(self.quantised_on)
+        shown = [f"{o.a_id} = {o.b_id} ({MEANING[o.kind]})" for o in tied.values()]
+        shown += [f"{name} ({QUANTISED_ON})" for name in self.quantised_on]
+        got = [f"{known:,} training images among {count:,}"] if known else []
+        got += [f"{len(tied) - known:,} others that tie to training images"] if tied else []
+        got += [f"{quantised:,} that 8 bits were calibrated or tuned on"] if quantised else []
         raise UsageError(
-            "These images overlap with those that the bundle was trained on.",
-            got=f"{known:,} training images among {count:,}, and {len(tied) - known:,} others that "
-            f"tie to training images; first {first}",
+            "These images overlap with those that the bundle was made from.",
+            got=f"{', '.join(got)}; first {', '.join(shown[:FIRST])}",
             expected="images of patients that the networks have not seen",
             remedy=f"{file} names them all: leave them out, or give --all-images to measure on "
             "them all the same, with a warning in every report",
@@ -119,6 +127,7 @@ class Leaks:
         return {
             "trained_on": None if self.trained_on is None else len(self.trained_on),
             "copies_of_training_images": listed(self.copies),
+            "quantised_on": len(self.quantised_on),
             "repeats": listed(self.repeats),
             "training_set_of_same_name": self.same_name,
         }
@@ -154,12 +163,12 @@ def find_leaks(
                     if store is None
                     else find_overlaps(fresh, table, store=store, progress=progress)
                 )
-    known = frozenset(shared or ())
-    nothing = [frozenset[str]()] * len(bundles)
-    for part, used in zip(selection.parts, quantised or nothing, strict=True):
-        if used:
+    known = {*(shared or ()), *(one.a_id for one in copies or ())}
+    quantised_on: list[str] = []
+    for part, used in zip(selection.parts, quantised or [frozenset()] * len(bundles), strict=True):
+        if used:  # each picture is read from the disk for it
             fresh = part.select([name for name in part.ids if name not in known])
-            copies = [*(copies or ()), *_quantised_on(fresh, used)]
+            quantised_on += [sample.id for sample in fresh if sha256(sample.image) in used]
     repeats = None
     if store is not None:
         repeats = tuple(find_within(selection.table, store=store, progress=progress).repeats)
@@ -169,19 +178,14 @@ def find_leaks(
         repeats,
         not selection.held_out and same_name(selection.table, bundles),
         tuple(dict.fromkeys(name for bundle in bundles for name in sets.missing(bundle))),
+        tuple(quantised_on),
     )
 
 
-def _quantised_on(table: Table, used: frozenset[str]) -> list[Overlap]:
-    """Whatever they were called then: the networks that ship know these as they know a training
-    image."""
-    found = (sample.id for sample in table if sha256(sample.image) in used)
-    return [Overlap("bytes", name, name, QUANTISED_ON) for name in found]
-
-
-def _as_csv(overlaps: Sequence[Overlap]) -> bytes:
+def _as_csv(overlaps: Sequence[Overlap], quantised_on: Sequence[str]) -> bytes:
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(["image", "training image", "tie", "detail"])
     writer.writerows([one.a_id, one.b_id, MEANING[one.kind], one.detail] for one in overlaps)
+    writer.writerows([name, "", "", QUANTISED_ON] for name in quantised_on)
     return text.getvalue().encode("utf-8", "backslashreplace")

@@ -41,6 +41,7 @@ class Leakage(Part):
 
     trained_on: int | None  # images
     copies_of_training_images: Ties | None = None  # ties of others to some
+    quantised_on: int = 0  # images beside these that 8 bits were calibrated or tuned on
 
 
 class Evaluated(Part):

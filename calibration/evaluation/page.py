@@ -256,6 +256,9 @@ def _method(evaluation: Evaluation) -> Markup:
             f"Training images among these: {len(leaks.trained_on):,}; ties to training images by "
             f"{by}: {len(leaks.copies or ()):,}."
         )
+    if leaks.quantised_on:
+        known = len(leaks.quantised_on)
+        texts.append(f"Images among these that 8 bits were calibrated or tuned on: {known:,}.")
     if leaks.repeats is not None:
         texts.append(f"Pairs of images that show the same picture: {len(leaks.repeats):,}.")
     return el("section", el("h2", "How"), [el("p", text) for text in texts], class_="method")

@@ -151,7 +151,7 @@ const sentences = {
   "Move until the lesion fills about a third of the circle, with skin around it.": "",
   "The lesion reaches over the border: move it into the middle, or move back.": "",
   "What is outlined looks like the skin around it: bring the lesion into the middle.": "",
-  "A lesion is darker and browner than skin: check the colours of the camera.": "",
+  "Check the camera's colours; a blue or white lesion is for a physician to judge.": "",
   "There are several lesions: bring one alone into the middle.": "",
   "No lesion is in sight: bring one into the middle of the picture.": "",
   "no lesion was found, so the networks saw the whole frame": "",

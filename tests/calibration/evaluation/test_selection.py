@@ -97,12 +97,23 @@ def test_what_8_bits_were_made_on_is_known_whatever_it_is_called(tmp_path: Path)
     selection = choose(renamed, [bundle()], None, False)
     assert find_leaks([renamed], selection, [bundle()], None).copies is None
     found = find_leaks([renamed], selection, [bundle()], None, quantised=[used])
-    assert [tie.a_id for tie in found.overlaps] == ["otheri1", "otheri2"]
-    with pytest.raises(UsageError, match="2 others that tie to training images"):
+    assert (found.quantised_on, found.overlaps) == (("otheri1", "otheri2"), ())
+    with pytest.raises(UsageError) as caught:
         found.refuse(len(renamed), tmp_path / "overlaps.csv")
+    assert "2 that 8 bits were calibrated or tuned on; first otheri1 (8 bits" in str(caught.value)
+    assert "training image" not in str(caught.value)
+    assert "On 2 of 6 images the bundle's 8 bits" in found.warnings(6)[0]
+    found.name(tmp_path / "overlaps.csv")
+    with (tmp_path / "overlaps.csv").open(encoding="utf-8") as text:
+        assert [row["image"] for row in csv.DictReader(text)] == ["otheri1", "otheri2"]
     seen = trained_on(data)
     again = find_leaks([data], choose(data, [seen], None, True), [seen], None, quantised=[used])
-    assert len(again.overlaps) == len(data), "a training image is told once"
+    assert again.quantised_on == (), "a training image is told once"
+    both = find_leaks(
+        [renamed], selection, [bundle()], Fingerprints(), told=[data], quantised=[used]
+    )
+    assert {tie.a_id for tie in both.copies or ()} == set(renamed.ids)
+    assert both.quantised_on == (), "and so is a copy of one"
 
 
 def test_one_of_two_training_sets_does_not_stand_for_both(tmp_path: Path) -> None:

@@ -118,7 +118,7 @@ EMPTY = {"auc.mean": {"value": None, "low": None, "high": None, "n": 0}}
     [
         ((evaluated("x", images="b2"), timed("x")), "were not evaluated on the same images"),
         ((evaluated("x", "y"), timed("z")), "is not the one that was evaluated"),
-        ((evaluated("x", leakage=HELD), timed("x")), "on images that it was trained on"),
+        ((evaluated("x", leakage=HELD), timed("x")), "on images that it was made from"),
         ((evaluated("x", leakage=TIED), timed("x")), "or that tie to some"),
         ((evaluated("x", metrics=EMPTY), timed("x")), "no value of the measure 'auc.mean'"),
         ((evaluated("x", schema=2), timed("x")), "is not what `dermedge evaluate` writes"),
