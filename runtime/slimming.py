@@ -52,7 +52,8 @@ def slim(bundle: LoadedBundle, out: Path, heat_maps: Collection[str]) -> LoadedB
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(bundle.path / inside, target)
         drop_verdicts(folder)
-        put_section(folder, "## Files", _told(folder, models))
+        dropped = [name for name in there if name not in kept]
+        put_section(folder, "## Files", _told(folder, models, dropped))
         seal(folder, fields)
     return load_bundle(out)
 
@@ -73,7 +74,7 @@ def _needed(bundle: LoadedBundle, models: dict[str, Any]) -> list[str]:
     return [inside for inside in bundle.spec.files if inside not in before or inside in after]
 
 
-def _told(folder: Path, models: dict[str, Any]) -> list[str]:
+def _told(folder: Path, models: dict[str, Any], dropped: Collection[str]) -> list[str]:
     """For the card, whose tables are of the bundle as it was exported."""
     rows = [
         f"| {name} | {each['file']} | {(folder / each['file']).stat().st_size / 1e6:.1f} MB |"
@@ -82,7 +83,10 @@ def _told(folder: Path, models: dict[str, Any]) -> list[str]:
     ]
     return [
         "Float files that 8-bit ones stand in for were left out afterwards (`dermedge bundle "
-        "slim`): every engine runs the 8-bit files. What is here:",
+        "slim`): every engine runs the 8-bit files. Tables that name others are of the bundle as "
+        "it was exported."
+        + (f" Heat maps that it no longer draws: {', '.join(dropped)}." if dropped else "")
+        + " What is here:",
         "",
         "| network | file | size |",
         "|---|---|---|",

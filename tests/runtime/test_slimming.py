@@ -53,6 +53,9 @@ def test_its_card_says_what_is_left(full: LoadedBundle, tmp_path: Path) -> None:
     assert "Look." in rest
     kept = {line.split(" | ")[1] for line in files.splitlines() if ".onnx" in line}
     assert kept == {file for file in load_bundle(tmp_path / "S").spec.files if "models/" in file}
+    assert full.spec.chain.explain is not None
+    told = f"no longer draws: {', '.join(full.spec.chain.explain.models)}."
+    assert told in files, "without --heat-maps none is drawn"
 
 
 def test_it_says_the_same_on_every_engine(full: LoadedBundle, tmp_path: Path) -> None:
