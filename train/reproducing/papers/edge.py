@@ -58,7 +58,7 @@ TABLES = (
             _row("not told", "not_told"),
             _row("locally connected", "locally_connected"),
             _row("mean", "mean"),
-            _row("asked once, of no mirror image", "asked_once"),
+            _row("asked of mirror images too", "mirrored"),
             _row("asked of all four", "mirrored_both_ways"),
             *(_row(f"without the member {name}", f"without_{name}") for name in MEMBERS),
             _row("with a fourth, the lesion on black", "with_black"),
