@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -125,6 +126,7 @@ def command(
     from runtime.bundle_files import load_bundle
     from runtime.results import writing
     from train.data.open_dataset import open_datasets
+    from train.data.own_csv import title_of
 
     chosen = choose_backend(backend)
     bundles = [load_bundle(folder) for folder in _folders(bundle, folds, more)]
@@ -135,7 +137,9 @@ def command(
     opened, seen = every[: len(data)], every[len(data) :]
     for warning in (text for table in opened for text in table.warnings):
         click.echo(f"note: {warning}", err=True)
-    titled = [_titled(table, path) for table, path in zip(opened, data, strict=True)]
+    titled = [
+        replace(table, name=title_of(table, path)) for table, path in zip(opened, data, strict=True)
+    ]
     selection = _select(titled, bundles, names, split, all_images)
     if not predictions_only:
         check_enough(selection, bundles[0].spec.positive)
@@ -175,18 +179,6 @@ def _folders(bundle: Path | None, folds: tuple[Path, ...], more: tuple[Path, ...
         or "neither",
         expected="--bundle B, or --folds B0 B1 B2",
     )
-
-
-def _titled(table: Table, path: Path) -> Table:
-    """A table called labels.csv is named after its folder: there are many of them."""
-    from dataclasses import replace
-
-    from train.data.own_csv import FOLDER_NAMES
-
-    if f"{table.name}.csv" not in FOLDER_NAMES:
-        return table
-    folder = path if path.is_dir() else path.parent
-    return replace(table, name=folder.resolve().name or table.name)
 
 
 def _select(

@@ -14,6 +14,7 @@ from calibration.training_images import TrainingSets, same_name
 from runtime.errors import GateError, UsageError
 from train.data.content import sha256
 from train.data.open_dataset import open_datasets
+from train.data.own_csv import title_of
 from train.data.splits import make_groups
 from train.data.table import Sample, Table
 
@@ -90,7 +91,8 @@ def open_data(
     _require_classes(labelled, classes)
     if len(labelled) < len(samples):
         notes.append(f"{len(samples) - len(labelled)} images without a label are left out")
-    table = Table.of("+".join(t.name for t in tables), labelled, classes)
+    names = [title_of(table, path) for table, path in zip(tables, paths, strict=True)]
+    table = Table.of("+".join(names), labelled, classes)
     if split is not None and split not in table.splits:
         raise UsageError(
             f"The data has no split '{split}'.",

@@ -78,6 +78,14 @@ def read(path: Path, classes: Sequence[str] | None = None) -> Table:
     return Table.of(path.stem, samples, classes, _warnings(header, samples))
 
 
+def title_of(table: Table, path: Path) -> str:
+    """What reports call it: a table called labels.csv by its folder, because there are many."""
+    if f"{table.name}.csv" not in FOLDER_NAMES:
+        return table.name
+    folder = path if path.is_dir() else path.parent
+    return folder.resolve().name or table.name
+
+
 def write(table: Table, path: Path) -> None:
     """Paths below the CSV are written relative to it, so that the folder can be moved."""
     flags = ARTEFACTS if any(s.artefacts != NOTHING_KNOWN for s in table) else ()

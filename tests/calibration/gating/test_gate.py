@@ -78,6 +78,7 @@ def test_a_good_candidate_passes(
     assert (found.report["images"], found.report["positives"]) == (90, POSITIVES)
     assert (found.report["negatives"], found.report["undecided"]) == (NEGATIVES, 0)
     assert found.report["undecided.positives"] == 0
+    assert found.report["data"] == clinic.parent.name, "there are many files called labels.csv"
     assert found.report["candidate.precision"] == "fp32+int8"
     assert found.report["limit.sensitivity_loss"] == 0.1
     assert gate_state(after.spec) == "passed"
