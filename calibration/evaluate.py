@@ -126,7 +126,6 @@ def command(
     from runtime.bundle_files import load_bundle
     from runtime.results import writing
     from train.data.open_dataset import open_datasets
-    from train.data.own_csv import title_of
 
     chosen = choose_backend(backend)
     bundles = [load_bundle(folder) for folder in _folders(bundle, folds, more)]
@@ -137,10 +136,7 @@ def command(
     opened, seen = every[: len(data)], every[len(data) :]
     for warning in (text for table in opened for text in table.warnings):
         click.echo(f"note: {warning}", err=True)
-    titled = [
-        replace(table, name=title_of(table, path)) for table, path in zip(opened, data, strict=True)
-    ]
-    selection = _select(titled, bundles, names, split, all_images)
+    selection = _select(_titled(opened, data), bundles, names, split, all_images)
     if not predictions_only:
         check_enough(selection, bundles[0].spec.positive)
     with writing(out):  # now, and not after an hour of judging
@@ -179,6 +175,13 @@ def _folders(bundle: Path | None, folds: tuple[Path, ...], more: tuple[Path, ...
         or "neither",
         expected="--bundle B, or --folds B0 B1 B2",
     )
+
+
+def _titled(tables: Sequence[Table], paths: Sequence[Path]) -> list[Table]:
+    from train.data.own_csv import title_of
+
+    pairs = zip(tables, paths, strict=True)
+    return [replace(table, name=title_of(table, path)) for table, path in pairs]
 
 
 def _select(
