@@ -54,7 +54,7 @@ def restore_batchnorm(trunk: nn.Module, batches: Iterable[torch.Tensor]) -> None
 def measure_batchnorm(net: nn.Module, batches: Iterable[Sequence[torch.Tensor]]) -> None:
     """Each layer's mean and variance anew, over all batches alike. Weights stay as they are, and so
     do the statistics of layers that are frozen."""
-    learned = [norm for norm in _norms(net) if norm.weight is None or norm.weight.requires_grad]
+    learned = [norm for norm in _norms(net) if norm.weight.requires_grad]
     net.eval()
     momenta = [norm.momentum for norm in learned]
     for norm in learned:

@@ -59,10 +59,12 @@ def test_what_is_known_counts_behind_the_members(system: System, backend: str) -
 def test_who_looks_at_the_frame_says_the_same_of_its_mirror_image(
     system: System, backend: str
 ) -> None:
+    ways = picture(), picture()[:, ::-1].copy(), picture()[::-1].copy()
     with open_chain(system.bundle, backend) as chain:
-        one, other = (chain.process(frame) for frame in (picture(), picture()[:, ::-1].copy()))
-    assert one.members["first"] == pytest.approx(other.members["first"], abs=1e-4)
-    assert one.ood == pytest.approx(other.ood, rel=1e-3)
+        one, mirrored, upside_down = (chain.process(frame) for frame in ways)
+    assert one.members["first"] == pytest.approx(mirrored.members["first"], abs=1e-4)
+    assert one.ood == pytest.approx(mirrored.ood, rel=1e-3)
+    assert one.ood != pytest.approx(upside_down.ood, rel=1e-2), "of which nobody is asked"
 
 
 @pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])

@@ -28,3 +28,14 @@ def test_a_row_that_there_is_not_is_refused_before_anything_is_trained(tmp_path:
     assert "No row of edge is of one+focl." in done.output
     assert "one+focal" in done.output
     assert not (tmp_path / "out").exists()
+
+
+def test_picked_rows_leave_the_whole_tables_alone(tmp_path: Path) -> None:
+    table = {"title": "T", "columns": [], "rows": [], "ours are": ""}
+    reproduce._write(tmp_path, "tables", [table])
+    reproduce._write(tmp_path, "rows", [table | {"title": "of one row"}])
+    assert "## T" in (tmp_path / "tables.md").read_text()
+    assert "of one row" in (tmp_path / "rows.md").read_text()
+    assert sorted(file.name for file in tmp_path.iterdir()) == [
+        "rows.json", "rows.md", "tables.json", "tables.md"
+    ]  # fmt: skip

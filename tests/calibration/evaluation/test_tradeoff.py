@@ -110,6 +110,7 @@ def test_two_classes_and_three_are_compared_where_the_question_is_the_same(tmp_p
 
 TIED = {"trained_on": 0, "copies_of_training_images": {"count": 3, "first": []}}
 HELD = {"trained_on": 7}
+QUANTISED = {"trained_on": 0, "quantised_on": 4}
 EMPTY = {"auc.mean": {"value": None, "low": None, "high": None, "n": 0}}
 
 
@@ -118,8 +119,9 @@ EMPTY = {"auc.mean": {"value": None, "low": None, "high": None, "n": 0}}
     [
         ((evaluated("x", images="b2"), timed("x")), "were not evaluated on the same images"),
         ((evaluated("x", "y"), timed("z")), "is not the one that was evaluated"),
-        ((evaluated("x", leakage=HELD), timed("x")), "on images that it was made from"),
-        ((evaluated("x", leakage=TIED), timed("x")), "or that tie to some"),
+        ((evaluated("x", leakage=HELD), timed("x")), "7 training images, 0 ties"),
+        ((evaluated("x", leakage=TIED), timed("x")), "3 ties of others to some"),
+        ((evaluated("x", leakage=QUANTISED), timed("x")), "4 images that its 8 bits were"),
         ((evaluated("x", metrics=EMPTY), timed("x")), "no value of the measure 'auc.mean'"),
         ((evaluated("x", schema=2), timed("x")), "is not what `dermedge evaluate` writes"),
         ((evaluated("x"), {"schema": 1, "camera": "a"}), "not what `dermedge bench --out` writes"),
