@@ -81,8 +81,7 @@ class MemberGraph(nn.Module):
         return (*cls.decides, cls.doubts) if doubted else cls.decides
 
     def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        said = ask_mirrored(self.doubting, image, self.mirror_images)
-        logits, features, heat, *doubt = said
+        logits, features, heat, *doubt = ask_mirrored(self.doubting, image, self.mirror_images)
         return torch.softmax(logits, dim=1), logits, features, *doubt, heat
 
 

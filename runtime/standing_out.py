@@ -4,7 +4,7 @@ A segmenter that errs may outline a piece of skin. Networks then judge the skin,
 harmless, while the lesion lies beside the crop. And whatever the light and the white balance,
 melanin near the surface and blood take light away, and more of the blue than of the red: where it
 is the other way round the picture is a negative, its colours are exchanged, or the lesion is one of
-the few that are blue or white throughout, which no network here has learned enough of.
+the few that are blue or white throughout, which is why the hint of that limit names them.
 """
 
 from __future__ import annotations

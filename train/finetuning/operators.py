@@ -217,10 +217,10 @@ OPERATORS: dict[str, Operator] = {
     "Resize": _resize,
     "Shape": _shape,
     "Sigmoid": lambda i, _: torch.sigmoid(_first(i)),
-    "Sqrt": lambda i, _: torch.sqrt(_first(i)),
-    "Sub": lambda i, _: torch.sub(*_two(i)),
     "Slice": _slice,
     "Softmax": lambda i, a: torch.softmax(_first(i), a.get("axis", -1)),
+    "Sqrt": lambda i, _: torch.sqrt(_first(i)),
     "Squeeze": _squeeze,
+    "Sub": lambda i, _: torch.sub(*_two(i)),
     "Unsqueeze": _unsqueeze,
 }
