@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from runtime.bundle_files import LoadedBundle
 
 Flags = npt.NDArray[np.bool_]
+
+CARD_HEADING = "## Operating point"
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,7 @@ def _folds(folds: int) -> str:
 
 def write(bundle: LoadedBundle, decision: Decision) -> None:
     from runtime.bundle_files import fields_of, seal
+    from runtime.card_section import put_section
 
     fields = fields_of(bundle)
     fields["decision"] |= {
@@ -95,7 +99,25 @@ def write(bundle: LoadedBundle, decision: Decision) -> None:
     if decision.coverage is not None:
         fields["decision"]["abstain"] |= decision.limits
         fields["decision"]["coverage"] = decision.coverage.model_dump()
+    put_section(bundle.path, CARD_HEADING, [*_on_card(bundle.spec, decision)])
     seal(bundle.path, fields)
+
+
+def _on_card(spec: Bundle, decision: Decision) -> Iterator[str]:
+    point = decision.threshold.point
+    yield (
+        f"Fitted for a sensitivity of {point.target_sensitivity:g}, {point.predictions}. A score "
+        "at or above the threshold is a referral."
+        + (" What lies beyond a limit of abstention gets no decision." if decision.limits else "")
+        + " Intervals are of 95 % and count images.\n"
+    )
+    yield "| | |\n|---|---|"
+    for name, said in _rows(decision, None):
+        yield f"| {name} | {said} |"
+    yield (
+        f"\nOf the {point.positives + point.negatives} images {point.positives} were positive. "
+        "Where fewer are, more referrals are of something else: PPV and NPV say how many."
+    )
 
 
 def _before_and_after(measure: Any, raw: Any, tempered: Any, truth: Any) -> tuple[float, float]:
@@ -130,33 +152,35 @@ def show(decision: Decision, prevalence: float | None) -> None:
     from rich.table import Table
 
     grid = Table(title="Operating point", title_justify="left", show_header=False)
-    before, after = decision.losses
-    grid.add_row("temperature", f"{decision.temperature:g}")
-    grid.add_row("log-likelihood loss", f"{before:.4f} before, {after:.4f} after")
-    before, after = decision.errors
-    grid.add_row("calibration error of the score", f"{before:.4f} before, {after:.4f} after")
-    interval, point = decision.threshold.interval, decision.threshold.point
-    grid.add_row(
-        "threshold", f"{decision.threshold.value:.4f} ({interval.low:.4f}–{interval.high:.4f})"
-    )
-    for name in ("sensitivity", "specificity"):
-        span = getattr(point, f"{name}_interval")
-        count = point.positives if name == "sensitivity" else point.negatives
-        grid.add_row(
-            f"{name}, {decision.judged}",
-            f"{getattr(point, name):.3f} ({span.low:.3f}–{span.high:.3f}), n = {count}",
-        )
-    for row in (*_worth(decision, prevalence), *_abstention(decision)):
+    for row in _rows(decision, prevalence):
         grid.add_row(*row)
     Console().print(grid)
 
 
-def _worth(decision: Decision, prevalence: float | None) -> list[tuple[str, str]]:
+def _rows(decision: Decision, prevalence: float | None) -> Iterator[tuple[str, str]]:
+    yield "temperature", f"{decision.temperature:g}"
+    before, after = decision.losses
+    yield "log-likelihood loss", f"{before:.4f} before, {after:.4f} after"
+    before, after = decision.errors
+    yield "calibration error of the score", f"{before:.4f} before, {after:.4f} after"
+    interval, point = decision.threshold.interval, decision.threshold.point
+    yield "threshold", f"{decision.threshold.value:.4f} ({interval.low:.4f}–{interval.high:.4f})"
+    for name in ("sensitivity", "specificity"):
+        span = getattr(point, f"{name}_interval")
+        count = point.positives if name == "sensitivity" else point.negatives
+        yield (
+            f"{name}, {decision.judged}",
+            f"{getattr(point, name):.3f} ({span.low:.3f}–{span.high:.3f}), n = {count}",
+        )
+    yield from _worth(decision, prevalence)
+    yield from _abstention(decision)
+
+
+def _worth(decision: Decision, prevalence: float | None) -> Iterator[tuple[str, str]]:
     """What a decision is worth where that share of patients has the disease."""
     from calibration.evaluation.prevalence import PREVALENCES, predictive_values
 
     point = decision.threshold.point
-    rows = []
     for share in PREVALENCES if prevalence is None else (prevalence,):
         at, low, high = (
             predictive_values(np.array([se]), np.array([sp]), (share,))
@@ -172,33 +196,23 @@ def _worth(decision: Decision, prevalence: float | None) -> list[tuple[str, str]
             for kind in ("ppv", "npv")
             for name in [f"{kind}@{share:g}"]
         ]
-        rows.append((f"where {100 * share:g} % are positive", ", ".join(said)))
-    return rows
+        yield f"where {100 * share:g} % are positive", ", ".join(said)
 
 
-def _abstention(decision: Decision) -> list[tuple[str, str]]:
+def _abstention(decision: Decision) -> Iterator[tuple[str, str]]:
     reached = decision.coverage
     if reached is None:
-        return []
+        return
     span = reached.decided_interval
-    return [
-        *(
-            (f"abstains: {name.replace('_', ' ')}", f"{value:.4g}")
-            for name, value in decision.limits.items()
-        ),
-        (
-            f"decided, {decision.judged}",
-            f"{reached.decided:.3f} ({span.low:.3f}–{span.high:.3f}) of {reached.images}, "
-            f"wanted {reached.wanted:g}",
-        ),
-        (
-            "among the decided",
-            ", ".join(
-                f"{name} {'–' if share is None else f'{share:.3f}'}"
-                for name, share in (
-                    ("sensitivity", reached.sensitivity),
-                    ("specificity", reached.specificity),
-                )
-            ),
-        ),
-    ]
+    for name, value in decision.limits.items():
+        yield f"abstains: {name.replace('_', ' ')}", f"{value:.4g}"
+    yield (
+        f"decided, {decision.judged}",
+        f"{reached.decided:.3f} ({span.low:.3f}–{span.high:.3f}) of {reached.images}, "
+        f"wanted {reached.wanted:g}",
+    )
+    shares = {"sensitivity": reached.sensitivity, "specificity": reached.specificity}
+    yield (
+        "among the decided",
+        ", ".join(f"{n} {'–' if share is None else f'{share:.3f}'}" for n, share in shares.items()),
+    )

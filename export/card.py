@@ -73,9 +73,8 @@ def _use(spec: Bundle, run: FinishedRun | None) -> Iterator[str]:
         "class had there. Where the disease is rarer, the chance behind the same score is lower."
     )
     yield (
-        "- `refer` is whether the score reaches the threshold. The threshold, the temperature and "
-        "what they reached stand in bundle.json under `decision`; `dermedge bundle show` prints "
-        "them. While no threshold is fitted, `refer` stays empty."
+        "- `refer` is whether the score reaches the threshold. `dermedge operate` fits it and "
+        "writes what it reached into this card; until then `refer` stays empty."
     )
     if chain.explain is not None:
         yield (

@@ -74,6 +74,13 @@ def test_threshold_and_limits_are_of_the_precision_that_ships(made: Path, clinic
         assert text in result.output
     shown = CliRunner().invoke(bundle_command, ["show", str(made / "B8")])
     assert f"decides {decision.coverage.decided:.1%} of real lesions" in shown.output
+    card = (made / "B8" / "card.md").read_text(encoding="utf-8")
+    assert f"| threshold | {decision.threshold:.4f} (" in card
+    assert f"| abstains: disagreement | {decision.abstain.disagreement:.4g} |" in card
+    assert operate(made, clinic, "--sensitivity", 0.8).exit_code == 0
+    card = (made / "B8" / "card.md").read_text(encoding="utf-8")
+    assert card.count("## Operating point") == 1, "written anew, not once more"
+    assert "abstains" not in card.partition("## Operating point")[2]
 
 
 def test_a_share_of_no_image_is_no_share(made: Path) -> None:
