@@ -198,6 +198,7 @@ def build_member(recipe: Recipe, name: str, *, hub: bool = False) -> Classifier:
         se_width=part.se_width,
         features=part.features,
         dropout=part.dropout,
+        zoom_se=part.zoom_se,
     )
 
 

@@ -95,8 +95,11 @@ def _without_nulls(named: dict[str, Any]) -> dict[str, Any]:
 
 
 def _merged(fields: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    """What both have, field by field; a part of another kind takes the place of what was there."""
+    """What both have, field by field; a part of another kind takes the place of what was there, and
+    another backbone takes none of the options that were for the one before."""
     both = dict(fields)
+    if other.get("backbone", both.get("backbone")) != both.get("backbone"):
+        both.pop("options", None)
     for name, value in other.items():
         known = both.get(name)
         if isinstance(known, dict) and isinstance(value, dict) and _of_one_kind(known, value):

@@ -11,7 +11,9 @@ import yaml
 
 from runtime.errors import UsageError
 from tests.train.tiny import tiny_recipe
-from train.networks import combiner_told
+from train.models.member import Member
+from train.models.zoom_se import ZoomSE
+from train.networks import build_member, combiner_told
 from train.recipe import Recipe
 from train.recipe_files import load_recipe, parse_recipe, shipped_recipes, variants_of
 
@@ -255,6 +257,23 @@ def test_a_variant_changes_what_it_names() -> None:
     assert plain.members["zoome"].backbone == "resnet50"
     assert plain.members["zoome"].view == whole.members["zoome"].view
     assert plain.training == whole.training
+
+
+def test_another_backbone_takes_none_of_the_options() -> None:
+    """`edge` has `pad_type` for timm's MobileNetV2; the kit's own trunk knows no such thing."""
+    before, after = (load_recipe(f"edge/one{v}").members["whole"] for v in ("", "+from_scratch"))
+    assert (before.backbone, before.options) == ("mobilenetv2_100", {"pad_type": "same"})
+    assert (after.backbone, after.options) == ("small_se", {})
+    assert (after.view, after.size) == (before.view, before.size)
+
+
+def test_zoom_se_needs_a_width() -> None:
+    recipe = load_recipe("edge/one+zoom_se")
+    member = build_member(recipe, "whole")
+    assert isinstance(member, Member)
+    assert isinstance(member.se, ZoomSE)
+    with pytest.raises(UsageError, match="does not fit"):
+        load_recipe("edge/one+zoom_se+no_se")
 
 
 WRONG: list[tuple[Change, str]] = [

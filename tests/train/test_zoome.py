@@ -31,14 +31,14 @@ def test_at_the_sizes_of_the_paper() -> None:
 
 def test_a_gate_begins_open_and_learns() -> None:
     torch.manual_seed(0)
-    gate = ZoomSE(32)
+    gate = ZoomSE(32, 2)
     assert sum(p.numel() for p in gate.parameters()) == 32 * 2 + 2 + 2 * 32 + 32
     maps = torch.rand(2, 32, 14, 14)
     share = gate(maps) / maps
     assert 0.9 < float(share.mean().detach()) < 1
     # By channel and by picture, and nothing else.
     assert float((share - share.mean(dim=(2, 3), keepdim=True)).abs().max().detach()) < 1e-5
-    gate = ZoomSE(32, reduction=2)
+    gate = ZoomSE(32, 16)
     (gate(maps) * torch.randn(2, 32, 1, 1)).sum().backward()
     learning = [p.grad is not None and float(p.grad.abs().sum()) > 0 for p in gate.parameters()]
     assert learning == [True] * 4

@@ -1,6 +1,6 @@
 """A member of the ensemble: trunk → SE block → global pooling → 128-d layer → classes.
 
-SE block and layer may each be left out.
+SE block and layer may each be left out, and the block be a Zoom-SE.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from train.models.se import SqueezeExcite
+from train.models.zoom_se import ZoomSE
 
 HEAD_SCALE = 0.1  # a head that starts small starts at log(classes), not at a cross-entropy of 3.4
 
@@ -25,10 +26,12 @@ class Member(nn.Module):
         se_width: int | None,
         features: int | None,
         dropout: float,
+        zoom_se: bool = False,
     ) -> None:
         super().__init__()
         self.trunk = trunk
-        self.se = SqueezeExcite(channels, se_width) if se_width else None
+        gate = ZoomSE if zoom_se else SqueezeExcite
+        self.se = gate(channels, se_width) if se_width else None
         self.neck = nn.Linear(channels, features) if features else None
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(features or channels, classes)

@@ -37,10 +37,10 @@ def zoomed(maps: torch.Tensor, count: int = WINDOWS) -> torch.Tensor:
 
 
 class ZoomSE(nn.Module):
-    def __init__(self, channels: int, reduction: int = 16) -> None:
+    def __init__(self, channels: int, hidden: int) -> None:
         super().__init__()
-        self.squeeze = nn.Linear(channels, max(channels // reduction, 1))
-        self.excite = nn.Linear(max(channels // reduction, 1), channels)
+        self.squeeze = nn.Linear(channels, hidden)
+        self.excite = nn.Linear(hidden, channels)
         nn.init.constant_(self.excite.bias, OPEN)
 
     def forward(self, maps: torch.Tensor) -> torch.Tensor:
@@ -55,7 +55,7 @@ class Reweighted(nn.Module):
     def __init__(self, block: nn.Module, channels: int, reduction: int) -> None:
         super().__init__()
         self.block = block
-        self.zoom_se = ZoomSE(channels, reduction)
+        self.zoom_se = ZoomSE(channels, max(channels // reduction, 1))
 
     def forward(self, maps: torch.Tensor) -> torch.Tensor:
         return self.zoom_se(self.block(maps))

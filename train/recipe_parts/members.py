@@ -36,14 +36,21 @@ class PooledRecipe(_Classifier):
     kind: Literal["pooled"] = "pooled"
     cut: int | None = None  # features of this stage (timm's out_indices); null: the last
     se_width: Count | None = 128  # null: no SE block
+    zoom_se: bool = False  # Zoom-SE of that width instead
     features: Count | None = 128  # null: what was pooled goes to the classes as it is
     dropout: Fraction = 0.0
     heatmap: HeatMap = "visual_backprop"  # what shows where it looks; activations: the last layer's
 
+    @model_validator(mode="after")
+    def _zoom_se_has_a_width(self) -> PooledRecipe:
+        if self.zoom_se and self.se_width is None:
+            raise ValueError("zoom_se asks for a block, and se_width is null: there is none")
+        return self
+
     @property
     def described(self) -> str:
         cut = "" if self.cut is None else f" up to stage {self.cut}"
-        extras = ["SE block"] if self.se_width else []
+        extras = ["Zoom-SE" if self.zoom_se else "SE block"] if self.se_width else []
         extras += [f"{self.features}-d layer"] if self.features else []
         return ", ".join([self.backbone + cut, *extras])
 
