@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from calibration.evaluation.bootstrap import Estimate
@@ -76,6 +76,18 @@ def _check_bundle(point: Point) -> None:
             remedy="`dermedge bench --bundle` with the bundle that was evaluated, or one of its "
             "folds, unchanged since",
         )
+    timed_in = point.bench.backend.precision
+    if all(backend.precision != timed_in for backend in point.evaluated.backends):
+        raise UsageError(
+            f"{point.name} was timed in another precision than it was evaluated in.",
+            got=_listed(timed_in),
+            expected=" or ".join(_listed(b.precision) for b in point.evaluated.backends),
+            remedy="evaluate and bench with backends that run the same files of the bundle",
+        )
+
+
+def _listed(precision: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {kind}" for name, kind in precision.items())
 
 
 def _check_measure(point: Point) -> None:

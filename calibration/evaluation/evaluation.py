@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from calibration.skin.telling import Told
     from calibration.wrong_masks.figures import WrongMasks
     from runtime.bundle_files import LoadedBundle
+    from runtime.record import BackendRecord
 
 SCHEMA = 1
 FEW = 30  # positives: below it intervals span a quarter of the scale
@@ -102,6 +103,16 @@ class Evaluation:
         return {name: {kind: pairs[name, kind] for kind in kinds} for name in self.judged.classes}
 
     @cached_property
+    def backends(self) -> list[BackendRecord]:
+        """What ran the networks, and in which precision; each way once."""
+        found: list[BackendRecord] = []
+        for judgement in self.judged.judgements:
+            backend = judgement.result.backend if judgement.result is not None else None
+            if backend is not None and backend not in found:
+                found.append(backend)
+        return found
+
+    @cached_property
     def acquisition(self) -> list[Outside]:
         limits = self.bundles[0].spec.quality
         return outside_limits(self.cases.judged, self.cases.malignant, limits)
@@ -132,6 +143,7 @@ class Evaluation:
             "schema": SCHEMA,
             "created": self.created,
             "bundles": [_bundle_facts(bundle) for bundle in self.bundles],
+            "backends": [backend.model_dump() for backend in self.backends],
             "data": {
                 "name": self.selection.table.name,
                 "digest": self.selection.table.digest,

@@ -49,6 +49,7 @@ class Evaluated(Part):
 
     schema_number: Literal[1] = Field(alias="schema")
     bundles: Annotated[tuple[JudgedBundle, ...], Field(min_length=1)]
+    backends: tuple[BackendRecord, ...]
     data: Images
     leakage: Leakage
     metrics: dict[str, Estimate]

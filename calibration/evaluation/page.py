@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from calibration.evaluation import tables
@@ -21,6 +20,7 @@ from runtime.reporting.wording import count, moment, plain
 
 if TYPE_CHECKING:
     from calibration.evaluation.evaluation import Evaluation
+    from runtime.record import BackendRecord
 
 PACKAGE = "calibration.evaluation"
 
@@ -276,14 +276,16 @@ def _provenance(evaluation: Evaluation) -> Markup:
         pairs.append(("Bundle", f"{spec.name} {spec.version}{fold}"))
         pairs.append(("Digest", el("code", bundle.digest)))
         pairs.append(("Threshold", _number(spec.decision.threshold)))
-    pairs += _backend(evaluation)
+    pairs += [("Backend", _in_words(backend)) for backend in evaluation.backends]
     return el("section", el("h2", "Data and bundle"), facts_list(pairs), class_="run")
 
 
-def _backend(evaluation: Evaluation) -> Sequence[tuple[str, Child]]:
-    results = (judgement.result for judgement in evaluation.judged.judgements)
-    backend = next((r.backend for r in results if r is not None and r.backend), None)
-    return [] if backend is None else [("Backend", f"{backend.name} on {backend.device}")]
+def _in_words(backend: BackendRecord) -> str:
+    by_precision: dict[str, list[str]] = {}
+    for name, precision in backend.precision.items():
+        by_precision.setdefault(precision, []).append(name)
+    ran = "; ".join(f"{precision}: {', '.join(who)}" for precision, who in by_precision.items())
+    return f"{backend.name} on {backend.device}; {ran}"
 
 
 def _number(value: float | None) -> str:

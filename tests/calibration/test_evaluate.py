@@ -115,6 +115,9 @@ def test_from_files_to_figures(bundle: LoadedBundle, evaluated: tuple[str, Any, 
     assert "Decision support, not a diagnosis." in output
     assert found["data"]["classes"] == {"melanoma": 8, "nevus": 16}
     assert found["bundles"][0]["digest"] == bundle.digest
+    (backend,) = found["backends"]
+    assert set(backend["precision"]) == set(bundle.spec.models)
+    assert set(backend["precision"].values()) == {"fp32"}
     assert found["method"]["groups"] == 12
     lines = lines_of(out)
     assert len(lines) == 24
@@ -135,9 +138,9 @@ def test_the_json_keeps_its_shape(evaluated: tuple[str, Any, Path]) -> None:
     _, found, _ = evaluated
     assert found["schema"] == 1
     assert list(found) == [
-        "schema", "created", "bundles", "data", "warnings", "leakage", "metrics", "by_prevalence",
-        "confusion", "outcomes", "risk_by_coverage", "acquisition", "subgroups", "other_classes",
-        "method", "predictions",
+        "schema", "created", "bundles", "backends", "data", "warnings", "leakage", "metrics",
+        "by_prevalence", "confusion", "outcomes", "risk_by_coverage", "acquisition", "subgroups",
+        "other_classes", "method", "predictions",
     ]  # fmt: skip
     assert list(found["metrics"]) == [
         "auc", "partial_auc", "average_precision", "specificity_at_sensitivity",

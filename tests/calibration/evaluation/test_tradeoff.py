@@ -17,6 +17,16 @@ from runtime import bench
 from tests.bundle_factory import bundle_fields, make_bundle, picture
 
 CPU, GPU = "AMD EPYC", "NVIDIA H200"
+PRECISION = {"segmenter": "int8", "resnet": "int8", "ensemble": "fp32"}
+
+
+def backend(device: str = CPU, **precision: str) -> dict[str, Any]:
+    return {
+        "name": "openvino",
+        "mode": "host",
+        "device": device,
+        "precision": PRECISION | precision,
+    }
 
 
 def evaluated(*digests: str, images: str = "a1", **changes: Any) -> dict[str, Any]:
@@ -27,6 +37,7 @@ def evaluated(*digests: str, images: str = "a1", **changes: Any) -> dict[str, An
     return {
         "schema": 1,
         "bundles": bundles,
+        "backends": [backend()],
         "data": {"images_digest": images, "classes": {"melanoma": 400, "nevus": 1750}},
         "leakage": {"trained_on": None},
         "metrics": {"auc": area, "auc.mean": area, "auc.nevus": area, "ece": area},
@@ -39,12 +50,10 @@ def timed(digest: str, p50: float = 12.0, gpu: bool = False) -> dict[str, Any]:
         modes = {"graph": p50, "enqueue": 99.0}
         device = {"modes": {m: {"wall_ms": {"p50": ms, "p95": 2 * ms}} for m, ms in modes.items()}}
         p50 = 77.0
-    precision = {"segmenter": "int8", "resnet": "int8", "ensemble": "fp32"}
-    name = GPU if gpu else CPU
     return {
         "schema": 1,
         "bundle": {"name": "ding", "version": "1", "digest": digest},
-        "backend": {"name": "openvino", "mode": "host", "device": name, "precision": precision},
+        "backend": backend(GPU if gpu else CPU),
         "machine": {"cores": 2},
         "chain_ms": {"p50": p50, "p95": 1.5 * p50},
         "device": device,
@@ -123,6 +132,7 @@ EMPTY = {"auc.mean": {"value": None, "low": None, "high": None, "n": 0}}
         ((evaluated("x", leakage=TIED), timed("x")), "3 ties of others to some"),
         ((evaluated("x", leakage=QUANTISED), timed("x")), "4 images that its 8 bits were"),
         ((evaluated("x", metrics=EMPTY), timed("x")), "no value of the measure 'auc.mean'"),
+        ((evaluated("x", backends=[backend(resnet="fp16")]), timed("x")), "in another precision"),
         ((evaluated("x", schema=2), timed("x")), "is not what `dermedge evaluate` writes"),
         ((evaluated("x"), {"schema": 1, "camera": "a"}), "not what `dermedge bench --out` writes"),
         ((timed("x"), evaluated("x")), "is not what `dermedge evaluate` writes"),
