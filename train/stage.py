@@ -14,13 +14,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 STAMP = "stage.json"
 BEGUN = "begun.json"
 
 
 def fingerprint(inputs: dict[str, Any]) -> str:
-    text = json.dumps(inputs, sort_keys=True, default=str)
+    text = json.dumps(inputs, sort_keys=True, default=_plain)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    """A part of a recipe counts by the fields that say more than their default: one that a later
+    version adds must not have everything trained again, days of it perhaps."""
+    return value.model_dump(exclude_defaults=True) if isinstance(value, BaseModel) else str(value)
 
 
 @dataclass(frozen=True, slots=True)

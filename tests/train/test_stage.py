@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runtime.specs import Spec
 from train.stage import Stage, fingerprint, write_json
 
 JSON = st.dictionaries(st.text(), st.integers() | st.text() | st.lists(st.floats(-9, 9)))
@@ -80,6 +81,21 @@ def test_a_key_depends_on_what_is_said_not_on_its_order(inputs: dict[str, object
     backwards = dict(reversed(inputs.items()))
     assert fingerprint(inputs) == fingerprint(backwards)
     assert fingerprint(inputs) != fingerprint({"inputs": inputs})
+
+
+def test_a_field_that_a_later_version_adds_changes_no_key() -> None:
+    class Known(Spec):
+        epochs: int
+        rate: float = 1e-3
+
+    class Later(Known):
+        mixed: bool = False
+
+    known = fingerprint({"training": Known(epochs=3)})
+    assert known == fingerprint({"training": Later(epochs=3)})
+    assert known == fingerprint({"training": Later(epochs=3, rate=1e-3)})
+    assert known != fingerprint({"training": Later(epochs=3, mixed=True)})
+    assert known != fingerprint({"training": Known(epochs=3, rate=2e-3)})
 
 
 def test_json_is_replaced_whole(tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ class Classifying:
         """A whole frame stays the same when the segmenter changes; a crop does not."""
         view = self.run.recipe.views[self.run.recipe.members[member].view]
         shown = self.segmenting if view.shows_lesion else None
-        return {"view": view.model_dump(), "masks": shown and shown.masks_inputs()}
+        return {"view": view, "masks": shown and shown.masks_inputs()}
 
     def _made(self, member: str, part: str) -> tuple[Bytes, npt.NDArray[np.int64]] | None:
         """Synthetic pictures for its training, and their classes."""
@@ -114,7 +114,7 @@ class Classifying:
         if told is None or not networks.metadata_width(self.run.recipe, member):
             return {}
         rows = hashlib.sha256(self.everything_known.tobytes()).hexdigest()
-        return {"metadata": told.model_dump(), "known": rows}
+        return {"metadata": told, "known": rows}
 
     # -- training ------------------------------------------------------------------------------
 
@@ -124,8 +124,8 @@ class Classifying:
             **self.run.data_inputs,
             **self.run.start_inputs,
             **self._view_inputs(member),
-            "member": recipe.members[member].model_dump(),
-            "training": recipe.training_of(member).model_dump(),
+            "member": recipe.members[member],
+            "training": recipe.training_of(member),
             "classes": recipe.classes,
             "part": part,
             **self._told_inputs(member),

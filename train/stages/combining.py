@@ -46,7 +46,7 @@ class Combining:
     def _stage(self, parts: Sequence[str]) -> Stage:
         recipe = self.run.recipe
         inputs = {
-            "recipe": recipe.ensemble and recipe.ensemble.model_dump(),
+            "recipe": recipe.ensemble,
             "seed": recipe.seed,
             **self._told_inputs(),
             **({"mirror_images": recipe.mirror_images} if recipe.mirror_images > 1 else {}),

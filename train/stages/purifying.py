@@ -101,7 +101,7 @@ class Purifying:
         return {
             **self._classical_inputs(),
             **self.run.start_inputs,
-            "purifier": self._recipe.model_dump(),
+            "purifier": self._recipe,
             "part": part,
         }
 
@@ -178,13 +178,13 @@ class Purifying:
     def inputs(self) -> dict[str, Any]:
         """What purified views depend on."""
         if self.model is None:
-            return {**self._classical_inputs(), "purifier": self._recipe.model_dump()}
+            return {**self._classical_inputs(), "purifier": self._recipe}
         return {part: self._inputs(part) for part in self.run.fold_parts}
 
     def view(self, name: str, size: tuple[int, int]) -> Bytes:
         """That view of every image, of its purified form whatever its source."""
         view = self.run.recipe.views[name]
-        inputs = {**self.inputs(), "view": view.model_dump(), "size": size}
+        inputs = {**self.inputs(), "view": view, "size": size}
         stage = self.run.stage(f"views/{name}-{size[1]}x{size[0]}-purified", inputs)
         masks = None if self.segmenting is None else self.segmenting.masks
         return view_at(self.run.table, masks, view, size, stage, self._form)

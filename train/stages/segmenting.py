@@ -33,7 +33,7 @@ class Segmenting:
         return {
             **self.taught.data_inputs,
             **self.run.start_inputs,
-            "segmenter": networks.segmenter_of(self.run.recipe).model_dump(),
+            "segmenter": networks.segmenter_of(self.run.recipe),
             "outlines": self.taught.table.masks_digest,
             "part": part,
         }

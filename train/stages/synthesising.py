@@ -209,7 +209,7 @@ class Synthesising:
         self._make(part)
         spec = self.run.recipe.views[view]
         pictures = np.load(self._stage(part).folder / "pictures.npy", mmap_mode="r")
-        inputs = {**self.inputs(part), "view": spec.model_dump(), "size": size}
+        inputs = {**self.inputs(part), "view": spec, "size": size}
         name = f"{view}-{size[1]}x{size[0]}"
         stage = self.run.stage(f"{FOLDER}/{part}/{name}", inputs)
         codes = [self.run.recipe.classes.index(name) for name in self._names]

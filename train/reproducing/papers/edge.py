@@ -24,6 +24,8 @@ TABLES = (
         pooled(by_area),
         (
             _row("one member, the whole frame", "one"),
+            _one("the same from other random numbers", "again"),
+            _one("and from others", "once_more"),
             _one("twice as long", "longer"),
             _one("two thirds as long", "shorter"),
             _one("half the rate", "slower"),
