@@ -26,8 +26,9 @@ def fingerprint(inputs: dict[str, Any]) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """A part of a recipe counts by the fields that say more than their default: one that a later
-    version adds must not have everything trained again, days of it perhaps."""
+    """A part of a recipe counts by the fields that differ from their defaults: one that a later
+    version adds must not have everything trained again, days of it perhaps. So of parts of several
+    kinds that may stand in one place, no two may leave their `kind` to a default."""
     return value.model_dump(exclude_defaults=True) if isinstance(value, BaseModel) else str(value)
 
 

@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.specs import Spec
+from train.recipe_files import load_recipe, shipped_recipes, variants_of
+from train.recipe_parts.segmenters import DilatedUNetSpec, UNetSpec
 from train.stage import Stage, fingerprint, write_json
 
 JSON = st.dictionaries(st.text(), st.integers() | st.text() | st.lists(st.floats(-9, 9)))
@@ -96,6 +98,22 @@ def test_a_field_that_a_later_version_adds_changes_no_key() -> None:
     assert known == fingerprint({"training": Later(epochs=3, rate=1e-3)})
     assert known != fingerprint({"training": Later(epochs=3, mixed=True)})
     assert known != fingerprint({"training": Known(epochs=3, rate=2e-3)})
+
+
+def test_parts_of_another_kind_have_another_key() -> None:
+    """Also where they say the same otherwise, as two U-Nets of one width do."""
+    parts = [
+        part
+        for name in shipped_recipes()
+        for variant in ["", *variants_of(name)]
+        for recipe in [load_recipe(f"{name}/{variant}" if variant else name)]
+        for part in (recipe.segmenter, recipe.purifier, recipe.ensemble, *recipe.members.values())
+    ]
+    different = [UNetSpec(kind="unet"), DilatedUNetSpec(kind="dilated_unet")]
+    different += [p for place, p in enumerate(parts) if p is not None and p not in parts[:place]]
+    keys = {fingerprint({"part": part}) for part in different}
+    assert len(different) > 30
+    assert len(keys) == len(different)
 
 
 def test_json_is_replaced_whole(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 class UNetSpec(Spec):
     """The U-Net of Ronneberger et al. with four blocks each way, `width` channels at the top."""
 
-    kind: Literal["unet"] = "unet"
+    kind: Literal["unet"]
     width: Count = 64
     batch_norm: bool = False
 
@@ -28,7 +28,7 @@ class UNetSpec(Spec):
 class EncoderUNetSpec(Spec):
     """A U-Net around a timm backbone, from segmentation-models-pytorch."""
 
-    kind: Literal["encoder_unet"] = "encoder_unet"
+    kind: Literal["encoder_unet"]
     backbone: str
     decoder: Annotated[tuple[Count, ...], Field(min_length=5, max_length=5)]
     options: dict[str, Any] = {}
@@ -41,7 +41,7 @@ class EncoderUNetSpec(Spec):
 class DilatedUNetSpec(Spec):
     """The U-Net of Bisla et al.: unpadded, dilated at the bottom, `width` channels at the top."""
 
-    kind: Literal["dilated_unet"] = "dilated_unet"
+    kind: Literal["dilated_unet"]
     width: Count = 64
 
     @property
