@@ -99,21 +99,26 @@ def write(bundle: LoadedBundle, decision: Decision) -> None:
     if decision.coverage is not None:
         fields["decision"]["abstain"] |= decision.limits
         fields["decision"]["coverage"] = decision.coverage.model_dump()
-    put_section(bundle.path, CARD_HEADING, [*_on_card(bundle.spec, decision)])
+    limits = fields["decision"]["abstain"] if decision.coverage is None else {}
+    kept = {k: v for k, v in limits.items() if k != "no_lesion" and v is not None}
+    put_section(bundle.path, CARD_HEADING, [*_on_card(decision, kept)])
     seal(bundle.path, fields)
 
 
-def _on_card(spec: Bundle, decision: Decision) -> Iterator[str]:
+def _on_card(decision: Decision, kept: dict[str, float]) -> Iterator[str]:
+    """`kept`: limits of abstention that were fitted before and go on."""
     point = decision.threshold.point
     yield (
         f"Fitted for a sensitivity of {point.target_sensitivity:g}, {point.predictions}. A score "
         "at or above the threshold is a referral."
-        + (" What lies beyond a limit of abstention gets no decision." if decision.limits else "")
+        + (" What lies beyond a limit gets no decision." if decision.limits or kept else "")
         + " Intervals are of 95 % and count images.\n"
     )
     yield "| | |\n|---|---|"
     for name, said in _rows(decision, None):
         yield f"| {name} | {said} |"
+    for name, value in kept.items():
+        yield f"| abstains: {name.replace('_', ' ')}, as fitted before | {value:.4g} |"
     yield (
         f"\nOf the {point.positives + point.negatives} images {point.positives} were positive. "
         "Where fewer are, more referrals are of something else: PPV and NPV say how many."

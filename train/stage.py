@@ -27,8 +27,8 @@ def fingerprint(inputs: dict[str, Any]) -> str:
 
 def _plain(value: Any) -> Any:
     """A part of a recipe counts by the fields that differ from their defaults: one that a later
-    version adds must not have everything trained again, days of it perhaps. So of parts of several
-    kinds that may stand in one place, no two may leave their `kind` to a default."""
+    version adds must not have everything trained again, days of it perhaps. So a default never
+    changes, and of parts of several kinds in one place no two leave their `kind` to one."""
     return value.model_dump(exclude_defaults=True) if isinstance(value, BaseModel) else str(value)
 
 

@@ -45,6 +45,7 @@ def check(points: Sequence[Point]) -> None:
         _check_name(point.name)
         _check_bundle(point)
         _check_measure(point)
+        _check_precision(point)
         _check_unseen(point)
     for other in points[1:]:
         _check_alike(points[0], other)
@@ -76,13 +77,17 @@ def _check_bundle(point: Point) -> None:
             remedy="`dermedge bench --bundle` with the bundle that was evaluated, or one of its "
             "folds, unchanged since",
         )
+
+
+def _check_precision(point: Point) -> None:
     timed_in = point.bench.backend.precision
-    if all(backend.precision != timed_in for backend in point.evaluated.backends):
+    ran = [backend.precision for backend in point.evaluated.backends]
+    if any(precision != timed_in for precision in ran):
         raise UsageError(
             f"{point.name} was timed in another precision than it was evaluated in.",
             got=_listed(timed_in),
-            expected=" or ".join(_listed(b.precision) for b in point.evaluated.backends),
-            remedy="evaluate and bench with backends that run the same files of the bundle",
+            expected=" and ".join(map(_listed, ran)),
+            remedy="evaluate all folds, and bench, with backends that run the same files",
         )
 
 

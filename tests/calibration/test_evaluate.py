@@ -118,6 +118,7 @@ def test_from_files_to_figures(bundle: LoadedBundle, evaluated: tuple[str, Any, 
     (backend,) = found["backends"]
     assert set(backend["precision"]) == set(bundle.spec.models)
     assert set(backend["precision"].values()) == {"fp32"}
+    assert f"; fp32: {', '.join(backend['precision'])}" in (out / "report.html").read_text("utf-8")
     assert found["method"]["groups"] == 12
     lines = lines_of(out)
     assert len(lines) == 24

@@ -80,7 +80,7 @@ def test_threshold_and_limits_are_of_the_precision_that_ships(made: Path, clinic
     assert operate(made, clinic, "--sensitivity", 0.8).exit_code == 0
     card = (made / "B8" / "card.md").read_text(encoding="utf-8")
     assert card.count("## Operating point") == 1, "written anew, not once more"
-    assert "abstains" not in card.partition("## Operating point")[2]
+    assert f"disagreement, as fitted before | {decision.abstain.disagreement:.4g} |" in card
 
 
 def test_a_share_of_no_image_is_no_share(made: Path) -> None:

@@ -272,8 +272,10 @@ def test_zoom_se_needs_a_width() -> None:
     member = build_member(recipe, "whole")
     assert isinstance(member, Member)
     assert isinstance(member.se, ZoomSE)
-    with pytest.raises(UsageError, match="does not fit"):
+    assert member.se.squeeze.out_features == recipe.members["whole"].se_width == 32
+    with pytest.raises(UsageError) as caught:
         load_recipe("edge/one+zoom_se+no_se")
+    assert "zoom_se asks for a block" in str(caught.value.got)
 
 
 WRONG: list[tuple[Change, str]] = [

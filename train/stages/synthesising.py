@@ -74,7 +74,7 @@ class Synthesising:
         return {
             **self.run.data_inputs,
             "seed": self.run.recipe.seed,
-            "gan": self._recipe.model_dump(exclude={"images"}),
+            "gan": self._recipe.model_copy(update={"images": {}}),
             "classes": self.run.recipe.classes,
             "part": part,
         }

@@ -133,6 +133,11 @@ EMPTY = {"auc.mean": {"value": None, "low": None, "high": None, "n": 0}}
         ((evaluated("x", leakage=QUANTISED), timed("x")), "4 images that its 8 bits were"),
         ((evaluated("x", metrics=EMPTY), timed("x")), "no value of the measure 'auc.mean'"),
         ((evaluated("x", backends=[backend(resnet="fp16")]), timed("x")), "in another precision"),
+        (
+            (evaluated("x", backends=[backend(), backend(resnet="fp16")]), timed("x")),
+            "in another precision",
+        ),
+        ((evaluated("x", metrics=EMPTY, backends=[]), timed("x")), "no value of the measure"),
         ((evaluated("x", schema=2), timed("x")), "is not what `dermedge evaluate` writes"),
         ((evaluated("x"), {"schema": 1, "camera": "a"}), "not what `dermedge bench --out` writes"),
         ((timed("x"), evaluated("x")), "is not what `dermedge evaluate` writes"),
